@@ -62,7 +62,9 @@ def scale(a: Tensor, factor: Tensor) -> Tensor:
 def normalise(a: Tensor) -> Tensor:
     """Each image divided by its norm; an image of zeros stays zero."""
     size = norm(a)
-    return scale(a, torch.where(size > 0, 1 / size.clamp_min(torch.finfo(size.dtype).tiny), torch.zeros_like(size)))
+    return scale(
+        a, torch.where(size > 0, 1 / size.clamp_min(torch.finfo(size.dtype).tiny), torch.zeros_like(size))
+    )
 
 
 def real_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -72,10 +74,16 @@ def real_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def complex_dtype(dtype: torch.dtype) -> torch.dtype:
     """The complex type of the same precision (``float32 -> complex64``)."""
-    return dtype if dtype.is_complex else torch.empty(0, dtype=dtype).to(torch.cdouble if dtype == torch.float64 else torch.cfloat).dtype
+    return torch.complex128 if dtype in (torch.float64, torch.complex128) else torch.complex64
 
 
-def randn(shape: tuple[int, ...], *, dtype: torch.dtype, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
+def randn(
+    shape: tuple[int, ...],
+    *,
+    dtype: torch.dtype,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+) -> Tensor:
     """Standard normal numbers drawn on the generator's device (so that a seed means the same on every device).
 
     Complex numbers have unit variance in total, half in each part.
