@@ -62,9 +62,7 @@ def scale(a: Tensor, factor: Tensor) -> Tensor:
 def normalise(a: Tensor) -> Tensor:
     """Each image divided by its norm; an image of zeros stays zero."""
     size = norm(a)
-    return scale(
-        a, torch.where(size > 0, 1 / size.clamp_min(torch.finfo(size.dtype).tiny), torch.zeros_like(size))
-    )
+    return scale(a, torch.where(size > 0, 1 / size.clamp_min(torch.finfo(size.dtype).tiny), torch.zeros_like(size)))
 
 
 def real_dtype(dtype: torch.dtype) -> torch.dtype:

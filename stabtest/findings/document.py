@@ -1,0 +1,156 @@
+"""`report.json`: everything a report shows, as one validated document.
+
+The HTML is rendered from this document alone, so that a script can compare the two. The JSON Schema is
+``Document.model_json_schema()``; ``SCHEMA_VERSION`` grows when a reader of older documents would be misled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from stabtest.findings.records import (
+    Bracket,
+    Failure,
+    Gate,
+    LayerRow,
+    Picture,
+    QualityRow,
+    Record,
+    SamplingRow,
+    SamplingStatement,
+    StructureRow,
+    WorstCaseRow,
+)
+from stabtest.findings.verdicts import Criterion, Finding
+
+SCHEMA_VERSION = 1
+
+
+class Tool(Record):
+    """The software and machine that produced the document."""
+
+    version: str
+    commit: str | None
+    python: str
+    packages: dict[str, str]
+    platform: str
+    device: str
+    threads: int
+
+
+class Item(Record):
+    """A method under test or for reference: what it is and where it came from."""
+
+    name: str
+    role: Literal["under test", "reference", "baseline"]
+    description: str
+    settings: dict[str, Any] = {}
+    """For a network: takes, channels, scale; for a classical method: its parameters."""
+    parameters: int | None = None
+    weights_file: str | None = None
+    weights_sha256: str | None = None
+    card: dict[str, Any] | None = None
+    """Model card: data, steps, seed, held-out metrics, loss curve."""
+    intended_use: str | None = None
+
+
+class CaseInfo(Record):
+    """One image of the audit."""
+
+    name: str
+    patient: str
+    shape: list[int]
+    truth: Literal["phantom", "reference in the file", "full reconstruction", "none"]
+    noise_std: float | None
+    notes: list[str] = []
+
+
+class DataInfo(Record):
+    """Where the measurements came from, with the limits of what they can show."""
+
+    source: str
+    simulated: bool
+    cases: list[CaseInfo]
+    notes: list[str] = []
+    files: dict[str, str] = {}
+    """File name -> SHA-256."""
+
+
+class WorstCaseSection(Record):
+    """Worst-case search over a curve of radii."""
+
+    domain: Literal["measurement", "image"]
+    objective: str
+    radii: list[float]
+    budget: str
+    """The stated budget in words: steps, restarts, starts."""
+    rows: list[WorstCaseRow]
+
+
+class StructureSection(Record):
+    """Structural details put into the object."""
+
+    description: str
+    rows: list[StructureRow]
+
+
+class SamplingSection(Record):
+    """Fewer and more samples than the network was trained for."""
+
+    description: str
+    axis: Literal["k-space samples", "views"]
+    trained_fraction: float | None
+    rows: list[SamplingRow]
+    statements: list[SamplingStatement]
+
+
+class LipschitzSection(Record):
+    """The layer table and the brackets."""
+
+    layers: list[LayerRow]
+    brackets: list[Bracket]
+    notes: list[str] = []
+
+
+class Cost(Record):
+    """What the audit cost."""
+
+    wall_seconds: float
+    units: int
+    gradient_evaluations: int
+    resumed_units: int = 0
+
+
+class Document(Record):
+    """The whole of ``report.json``."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    title: str
+    created: str
+    """ISO 8601, UTC."""
+    draft: bool = False
+    tool: Tool
+    command: str
+    configuration: dict[str, Any]
+    configuration_sha256: str
+    seed: int
+    modality: Literal["mri", "ct", "other"]
+    items: list[Item]
+    operator: dict[str, str | int | float]
+    data: DataInfo
+    gates: list[Gate]
+    quality: list[QualityRow]
+    worst_case: WorstCaseSection | None = None
+    structure: StructureSection | None = None
+    sampling: SamplingSection | None = None
+    lipschitz: LipschitzSection | None = None
+    criteria: list[Criterion]
+    criteria_sha256: str
+    criteria_frozen: str | None
+    findings: list[Finding]
+    failures: list[Failure] = []
+    deviations: list[str] = []
+    limitations: list[str] = []
+    pictures: list[Picture] = []
+    cost: Cost

@@ -1,0 +1,218 @@
+"""Measured rows: one class for each table of the report.
+
+Every number is a plain float, count or string, so that a row survives a trip through JSON unchanged. A number that could
+not be had is ``None`` and is shown as such; it is never replaced by a default.
+
+Ratios: ``relative_change = ||f(y+e) - f(y)|| / ||f(y)||``, ``relative_error = ||f(y+e) - x|| / ||x||`` with the truth ``x``,
+``gain = ||f(y+e) - f(y)|| / ||e||`` with ``e`` in the measurement domain.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Base of all rows: frozen, unknown keys refused, infinities and NaN kept through JSON as strings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Interval(Record):
+    """A confidence or tolerance interval; an open side is ``None``."""
+
+    lower: float | None
+    upper: float | None
+    level: float
+    method: str
+
+
+class QualityRow(Record):
+    """Accuracy of one method on the clean measurement of one case; ``None`` where there is no truth."""
+
+    case: str
+    method: str
+    nrmse: float | None
+    psnr: float | None
+    ssim: float | None
+
+
+class WorstCaseRow(Record):
+    """The most damaging admissible perturbation found at one radius, beside Gaussian noise of the same norm."""
+
+    case: str
+    method: str
+    domain: Literal["measurement", "image"]
+    objective: str
+    radius: float
+    """Relative radius: to ||y|| in the measurement domain, to ||x|| in the image domain."""
+    radius_absolute: float
+    relative_change: float
+    relative_error: float | None
+    clean_error: float | None
+    """``||f(y) - x|| / ||x||``: the error without perturbation."""
+    gain: float
+    local_damage: float
+    """Largest value of a smoothed ``|f(y+e) - f(y)|``, relative to the largest value of ``|f(y)|``."""
+    noise_change_median: float
+    """Median relative change under Gaussian noise of the same norm."""
+    noise_change_max: float
+    noise_draws: int
+    violation: float
+    """``max(0, ||e|| / radius - 1)`` recomputed in float64 from the stored witness."""
+    evaluations: int
+    """Gradient evaluations spent on this radius."""
+    history: list[tuple[int, float]]
+    """(gradient evaluations, best relative change so far)."""
+    status: Literal["converged", "still rising", "no usable gradient"]
+    witness: str | None = None
+    """Name of the stored perturbation."""
+
+
+class StructureRow(Record):
+    """One detail put into the object, and what came back of it."""
+
+    case: str
+    method: str
+    detail: str
+    site: str
+    diameter_px: float
+    contrast: float
+    """Height of the detail relative to the largest value of ``|x|``; negative for a dark detail."""
+    recovery: float
+    """Contrast recovery coefficient, 1 = all of the detail came back, 0 = nothing, from paired noise."""
+    region_nrmse: float
+    outside_energy: float
+    """Energy of the change outside the detail's region over the energy of the detail: what was hallucinated."""
+    sham_recovery: float | None
+    """The same statistic where nothing was put in and only the noise differs."""
+    data_detectability: float | None
+    """``d' = ||A h|| / sigma``: how visible the detail is to an ideal observer of the measurement."""
+    null_space_share: float | None
+    """``||P_N h|| / ||h||``: the part of the detail that the scanner cannot see."""
+    identifiable: bool
+    """The gate: whether the data carry the detail at all."""
+
+
+class SamplingRow(Record):
+    """Error of one method at one sampling fraction or view count, the network unchanged."""
+
+    case: str
+    method: str
+    count: int
+    """Measured k-space samples or views."""
+    fraction: float
+    """Realised sampling fraction, or views relative to the trained number."""
+    trained: bool
+    """Whether this is the sampling the network was trained for."""
+    nrmse: float
+    psnr: float
+
+
+class SamplingStatement(Record):
+    """Whether more samples gave a poorer image, from paired differences over cases."""
+
+    method: str
+    from_fraction: float
+    to_fraction: float
+    change: float
+    """Mean paired change of NRMSE; positive = poorer with more samples."""
+    interval: Interval | None
+    """``None`` with fewer than two cases: no interval can be had."""
+    statement: str
+
+
+class LayerRow(Record):
+    """One operation of the network in the layer table."""
+
+    name: str
+    operation: str
+    input_shape: list[int]
+    output_shape: list[int]
+    constant: float | None
+    """Lipschitz constant in l2; ``None`` = unknown, ``inf`` = not Lipschitz."""
+    status: Literal["certified", "probabilistic", "on a ball", "infinite", "unknown"]
+    method: str
+    cumulative: float | None
+    log_share: float | None
+    """Share of the total in log scale."""
+
+
+class Bracket(Record):
+    """A Lipschitz constant between what was found and what is guaranteed."""
+
+    name: str
+    """What the constant is of (network alone; measurement to image)."""
+    case: str | None
+    lower: float
+    lower_source: str
+    upper: float | None
+    """``None`` = unknown."""
+    upper_status: Literal["certified", "probabilistic", "on a ball", "infinite", "unknown"]
+    upper_source: str
+    assumptions: list[str] = []
+
+
+class Gate(Record):
+    """A validity check that had to hold before anything was measured."""
+
+    name: str
+    subject: str
+    passed: bool
+    value: float | None
+    limit: float | None
+    detail: str
+
+
+class Failure(Record):
+    """A unit of the audit that ended in an error."""
+
+    unit: str
+    error: str
+
+
+class Picture(Record):
+    """An image in the report, quantised to 16 bit between ``low`` and ``high`` and compressed.
+
+    The display window (``window_low``, ``window_high``) is the same for all methods of one case; difference maps have one
+    fixed scale.
+    """
+
+    id: str
+    section: Literal["quality", "worst_case", "structure", "sampling", "data"]
+    case: str
+    method: str
+    role: Literal[
+        "truth", "clean", "perturbed", "difference", "perturbation", "measurement", "detail", "with_detail", "recovered"
+    ]
+    kind: Literal["anatomy", "error", "signed"]
+    """``anatomy`` is drawn in gray, ``error`` with a perceptual map from zero, ``signed`` with a diverging map about zero."""
+    caption: str
+    radius: float | None = None
+    count: int | None = None
+    shape: tuple[int, int]
+    low: float
+    high: float
+    window_low: float
+    window_high: float
+    data: str
+
+    @staticmethod
+    def encode(values: NDArray[np.floating]) -> tuple[str, float, float]:
+        """Quantise a real image ``(H, W)``: base64 of zlib of little-endian uint16, and the range it spans."""
+        finite = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        low, high = float(finite.min()), float(finite.max())
+        span = high - low if high > low else 1.0
+        levels = np.round((finite - low) / span * 65535).astype("<u2")
+        return base64.b64encode(zlib.compress(levels.tobytes(), 9)).decode("ascii"), low, low + span
+
+    def decode(self) -> NDArray[np.float64]:
+        """The image ``(H, W)``, accurate to ``(high - low) / 131070``."""
+        levels = np.frombuffer(zlib.decompress(base64.b64decode(self.data)), dtype="<u2").reshape(self.shape)
+        return self.low + levels.astype(np.float64) / 65535 * (self.high - self.low)
