@@ -1,0 +1,5 @@
+"""Images with known truth, endless from a seed, and details to put into them."""
+
+from stabtest.phantoms.ellipses import ellipses
+
+__all__ = ["ellipses"]
