@@ -38,9 +38,7 @@ class Space:
         """The tensor type of this space at the precision of ``real``."""
         return tensors.complex_dtype(real) if self.is_complex else tensors.real_dtype(real)
 
-    def zeros(
-        self, batch: int = 1, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> Tensor:
+    def zeros(self, batch: int = 1, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
         """The zero element, shape ``(batch, *shape)``."""
         return torch.zeros((batch, *self.shape), dtype=self.dtype(dtype), device=device)
 
@@ -53,9 +51,7 @@ class Space:
         device: torch.device | str = "cpu",
     ) -> Tensor:
         """A standard normal element, shape ``(batch, *shape)``."""
-        return tensors.randn(
-            (batch, *self.shape), dtype=self.dtype(dtype), generator=generator, device=device
-        )
+        return tensors.randn((batch, *self.shape), dtype=self.dtype(dtype), generator=generator, device=device)
 
     def check(self, x: Tensor, name: str) -> Tensor:
         """Return ``x`` if it belongs to the space.
@@ -73,9 +69,7 @@ class Space:
             )
         if x.is_complex() != self.is_complex:
             kinds = ("real", "complex")
-            raise OperatorError(
-                f"{name}: wrong kind", expected=f"a {kinds[self.is_complex]} tensor", came=str(x.dtype)
-            )
+            raise OperatorError(f"{name}: wrong kind", expected=f"a {kinds[self.is_complex]} tensor", came=str(x.dtype))
         return x
 
 
