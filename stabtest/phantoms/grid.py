@@ -2,9 +2,9 @@
 
 A phantom is an object in continuous coordinates: ``x`` to the right and ``y`` downwards, the field of view is
 ``[-1, 1] x [-1, 1]``, and pixel ``(i, j)`` of a ``size x size`` image is the square of side ``h = 2 / size`` around
-``(-1 + (j + 1/2) h, -1 + (i + 1/2) h)``. Its value is the mean of the object over that square. Hence the object of a seed is the
-same at every size, and the mean over blocks of 2 x 2 pixels of the image at size ``2 N`` is the image at size ``N``. That is what
-lets measurements be simulated on a finer grid than the one they are reconstructed on.
+``(-1 + (j + 1/2) h, -1 + (i + 1/2) h)``. Its value is the mean of the object over that square. Hence the object of a seed is
+the same at every size, and the mean over blocks of 2 x 2 pixels of the image at size ``2 N`` is the image at size ``N``. That
+is what lets measurements be simulated on a finer grid than the one they are reconstructed on.
 
 The mean over a pixel crossed by one smooth edge is the *coverage*: with signed distance ``d`` (negative inside) it is
 ``clip(1/2 - d / h, 0, 1)``, exact for a straight edge along an axis and within 0.06 for any other direction (the worst is a
