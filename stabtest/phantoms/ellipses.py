@@ -1,7 +1,8 @@
 """Random overlapping ellipses, the "ellipsoidal" data on which FBPConvNet was trained.
 
-The object is ``clip(sum_k a_k 1[x in E_k] / s, 0, 1)`` with a random number of ellipses ``E_k`` of random centre, semi-axes, angle
-and intensity ``a_k`` of either sign, all inside the unit disc; ``s`` is the largest value of the sum. The background is 0.
+The object is ``clip(sum_k a_k 1[x in E_k] / s, 0, 1)`` with a random number of ellipses ``E_k`` of random centre, semi-axes,
+angle and intensity ``a_k`` of either sign, all inside the unit disc; ``s`` is the largest value of the sum. The background
+is 0.
 
 Source: K. H. Jin, M. T. McCann, E. Froustey, M. Unser, *Deep convolutional neural network for inverse problems in imaging*,
 IEEE Transactions on Image Processing 26 (2017), section V-A (images of ellipses of random intensity, size and location).

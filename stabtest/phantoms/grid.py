@@ -13,13 +13,16 @@ diagonal edge through a corner). Where features are finer than a pixel, the phan
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stabtest.errors import ConfigError
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+"""A real array; single precision in practice, which keeps the phantoms fast."""
 
 
 def rng(seed: int, *stream: int) -> np.random.Generator:

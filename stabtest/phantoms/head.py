@@ -1,20 +1,23 @@
 """A head as in an axial brain slice: scalp, skull, folded cortex, ventricles, deep nuclei, with a smooth phase.
 
-The folds are level sets. With the depth ``rho`` below the brain surface and the angle ``phi`` around its centre, sulci are the zeros of
+The folds are level sets. With the depth ``rho`` below the brain surface and the angle ``phi`` around its centre, sulci are the
+zeros of
 
     f = sin(k phi + u(x)),
 
-where ``u`` is a smooth random field of a few radians that makes them meander, end and branch. The distance to the nearest sulcus is
-``|f| / |grad f|`` to first order, continued around its deep end as ``hypot(|f| / |grad f|, rho - depth)``. Everything closer
-to a sulcus, to a fissure or to the surface than the cortical thickness is grey matter, and everything deeper is white, so that
-the grey ribbon follows every fold by construction. Ventricles and nuclei are capsules and ellipses in warped coordinates.
+where ``u`` is a smooth random field of a few radians that makes them meander, end and branch. The distance to the
+nearest sulcus is ``|f| / |grad f|`` to first order, continued around its deep end as ``hypot(|f| / |grad f|, rho - depth)``.
+Everything closer to a sulcus, to a fissure or to the surface than the cortical thickness is grey matter, and everything deeper
+is white, so that the grey ribbon follows every fold by construction. Ventricles and nuclei are capsules and ellipses in warped
+coordinates.
 
 One unit of length is about 105 mm (the field of view is ``[-1, 1]``, see `stabtest.phantoms.grid`). Intensities imitate
 T1-weighted, T2-weighted or FLAIR spin-echo images of adults in their order, not in their physics. The complex image is
 ``magnitude * exp(i phase)`` with a smooth phase, as the receive coil and the field leave it.
 
-Source: the geometry is of this project; the cortical thickness (2.5 mm on average, 1 to 4.5 mm) is from B. Fischl, A. M. Dale, *Measuring the
-thickness of the human cerebral cortex from magnetic resonance images*, PNAS 97 (2000).
+Source: the geometry is of this project; the cortical thickness (2.5 mm on average, 1 to 4.5 mm) is from B. Fischl, A. M. Dale,
+*Measuring the thickness of the human cerebral cortex from magnetic resonance images*, PNAS 97
+(2000); an oblique cut is thicker.
 """
 
 from __future__ import annotations
@@ -166,26 +169,30 @@ def _brain(
 ) -> Array:
     """Paint cortex, white matter, nuclei and ventricles over the skull's inside."""
     wx, wy = warped
+    ripple = grid.smooth_field(generator, depth.shape[0], 9)
     side = np.abs(wx)
+    medial = np.abs(wx + 0.01 * ripple)
     sulcus, open_width = _sulci(generator, depth, position, axes)
     # Interhemispheric fissure: from both poles inwards, or all the way above the ventricles.
     reach = generator.uniform(0.3, 0.36) if ventricles_seen else 0.0
-    fissure = np.hypot(side, np.maximum(reach - np.abs(wy + 0.02), 0.0))
+    fissure = np.hypot(medial, np.maximum(reach - np.abs(wy + 0.02), 0.0))
     if ventricles_seen:
         shift = generator.normal(0.0, 0.02)
         sylvian = np.minimum(
-            _segment(side, wy, (0.66, -0.12 + shift), (0.43, -0.04 + shift)),
-            _segment(side, wy, (0.41, -0.13 + shift), (0.45, 0.16 + shift)),
+            _segment(side, wy + 0.03 * ripple, (0.66, -0.14 + shift), (0.47, -0.03 + shift)),
+            _segment(side + 0.012 * ripple, wy, (0.42, -0.12 + shift), (0.45, 0.14 + shift)),
         )
         fissure = np.minimum(fissure, sylvian)
-    fold = np.minimum(sulcus - open_width, fissure - 0.011)
+    fold = np.minimum(sulcus - open_width, fissure - 0.004 - 0.008 * np.clip(1.0 - depth / 0.3, 0.0, 1.0))
     surface = np.minimum(fold, depth)
     thickness = 0.036 + 0.004 * np.float32(generator.standard_normal())
-    grey = grid.coverage(-surface, pixel)
-    white = grid.coverage(thickness - surface, pixel)
+    # The slice is 4 mm thick and cuts the folds obliquely: tissue borders are wider than a pixel.
+    oblique = float(np.hypot(pixel, 0.011))
+    grey = grid.coverage(-surface, oblique)
+    white = grid.coverage(thickness - surface, 1.3 * oblique)
     brain = tissues.grey + (tissues.white - tissues.grey) * white
     if ventricles_seen:
-        brain = _deep(generator, brain, side, wy, wx, tissues, pixel)
+        brain = _deep(generator, brain, side, wy, wx, tissues, oblique)
     return image + (brain - tissues.csf) * grey * grid.coverage(-depth, pixel)
 
 
@@ -195,15 +202,15 @@ def _sulci(
     """Distance to the nearest sulcus and the half width of its opening."""
     size, pixel = depth.shape[0], 2.0 / depth.shape[0]
     x, y = position
-    waves = int(generator.integers(13, 17))
+    waves = int(generator.integers(12, 16))
     phi = np.arctan2(y / np.float32(axes[1]), x / np.float32(axes[0]))
-    bend = 1.5 * grid.smooth_field(generator, size, 7) + 0.8 * grid.smooth_field(generator, size, 14)
+    bend = 2.0 * grid.smooth_field(generator, size, 8) + 0.9 * grid.smooth_field(generator, size, 17)
     f = np.sin(np.float32(waves) * phi + bend)
     down, across = np.gradient(f, np.float32(pixel))
     distance = np.abs(f) / np.sqrt(down * down + across * across + 4.0)
-    end = np.clip(0.2 + 0.07 * grid.smooth_field(generator, size, 6), 0.05, 0.34)
+    end = np.clip(0.235 + 0.07 * grid.smooth_field(generator, size, 6), 0.09, 0.38)
     below = np.maximum(depth - end, 0.0)
-    width = 0.006 + 0.008 * np.clip(1.0 - depth / end, 0.0, 1.0)
+    width = 0.003 + 0.009 * np.clip(1.0 - depth / end, 0.0, 1.0)
     return np.hypot(distance, below), width
 
 
@@ -237,13 +244,18 @@ def _deep(
             _ellipse(side, y, (0.1, 0.07), (0.075, 0.11), -0.5),
         ),
     )
-    brain = brain + (tissues.nucleus - brain) * grid.coverage(nuclei, 1.5 * pixel)
+    brain = brain + (tissues.nucleus - brain) * grid.coverage(nuclei, 2.0 * pixel)
     horns = np.minimum(
-        _segment(side, y, (0.055, -0.25), (0.035, -0.1)) - 0.026 * fat,
-        _segment(side, y, (0.13, 0.2), (0.2, 0.36)) - 0.03 * fat,
+        _taper(side, y, (0.032, -0.1, 0.024 * fat), (0.085, -0.27, 0.016 * fat)),
+        _taper(side, y, (0.165, 0.19, 0.042 * fat), (0.2, 0.37, 0.008)),
     )
-    body = np.minimum(
-        _segment(side, y, (0.035, -0.1), (0.045, -0.06)) - 0.016 * fat,
-        np.hypot(x, np.maximum(np.abs(y - 0.06) - 0.07, 0)) - 0.012 * fat,
-    )
-    return brain + (tissues.csf - brain) * grid.coverage(np.minimum(horns, body), pixel)
+    third = np.hypot(x, np.maximum(np.abs(y - 0.06) - 0.07, 0.0)) - 0.012 * np.float32(fat)
+    return brain + (tissues.csf - brain) * grid.coverage(np.minimum(horns, third), pixel)
+
+
+def _taper(x: Array, y: Array, start: tuple[float, float, float], stop: tuple[float, float, float]) -> Array:
+    """Signed distance to a capsule whose radius, the third number of each end, changes linearly along it."""
+    dx, dy = stop[0] - start[0], stop[1] - start[1]
+    along = np.clip(((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
+    radius = np.float32(start[2]) + np.float32(stop[2] - start[2]) * along
+    return np.hypot(x - start[0] - along * dx, y - start[1] - along * dy) - radius
