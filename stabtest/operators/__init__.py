@@ -1,5 +1,4 @@
-"""Linear forward models of MRI and CT with exact adjoints, their masks, and the checks that they must
-pass."""
+"""Linear forward models of MRI and CT with exact adjoints, their masks, and checks of both."""
 
 from stabtest.operators.base import LinearOperator, Space
 from stabtest.operators.fourier import FineFourier, Fourier, fft2c, ifft2c

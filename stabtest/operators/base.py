@@ -1,11 +1,10 @@
 """The linear forward model: what every operator is.
 
-A measurement is ``y = A x + noise`` with a linear ``A`` between two real Hilbert spaces (complex vectors
-carry the real inner product of `stabtest.tensors`). The adjoint is exact, ``<A x, y> = <x, A* y>`` up to
-rounding, since every gradient of a search and every bound passes through it.
+A measurement is ``y = A x + noise`` with a linear ``A`` between two real Hilbert spaces (complex vectors carry the real inner
+product of `stabtest.tensors`). The adjoint is exact, ``<A x, y> = <x, A* y>`` up to rounding, since every gradient of a
+search and every bound passes through it.
 
-Conventions: images are ``(B, 1, H, W)``, complex for MRI and real for CT; tensors follow the input's
-precision and device.
+Conventions: images are ``(B, 1, H, W)``, complex for MRI and real for CT; tensors follow the input's precision and device.
 """
 
 from __future__ import annotations
@@ -99,16 +98,14 @@ class LinearOperator(ABC):
         """The customary direct linear reconstruction (zero-filled, filtered back-projection, identity)."""
 
     def restrict(self, e: Tensor) -> Tensor:
-        """Orthogonal projection of a perturbation onto what the scanner can measure; the identity unless
-        overridden.""" return self.range.check(e, "perturbation")
+        """Orthogonal projection of a perturbation onto what the scanner can measure; the identity unless overridden."""
+        return self.range.check(e, "perturbation")
 
     @abstractmethod
     def refine(self, factor: int) -> LinearOperator:
-        """The same scan of an object on a grid ``factor`` times finer: same range, domain ``factor`` times
-        larger.
+        """The same scan of an object on a grid ``factor`` times finer: same range, domain ``factor`` times larger.
 
-        Measurements are simulated through it, so that nothing is reconstructed on the grid it was simulated
-        on.
+        Measurements are simulated through it, so that nothing is reconstructed on the grid it was simulated on.
         """
 
     @abstractmethod

@@ -97,12 +97,11 @@ def filter_sinogram(y: Tensor, spacing: float, window: Window) -> Tensor:
 
 
 def angular_weights(angles: Sequence[float]) -> Tensor:
-    """Weight of each view in the integral over ``[0, pi)``: half the gaps to its neighbours, modulo 180
-    degrees.
+    """Weight of each view in the integral over ``[0, pi)``: half the gaps to its neighbours.
 
-    Where the views leave a wedge out (a gap above 15 degrees and above four times the median gap), the gap
-    counts as the median: nothing is known in there, and weighting its two border views for it would only draw
-    streaks.
+    Angles count modulo 180 degrees. Where the views leave a wedge out (a gap above 15 degrees and above four
+    times the median gap), the gap counts as the median: nothing is known in there, and weighting its two border
+    views for it would only draw streaks.
 
     Parameters
     ----------

@@ -143,10 +143,10 @@ class FineFourier(LinearOperator):
         self.range = Space((1, height, width), is_complex=True)
 
     def _register(self, like: Tensor) -> Tensor:
-        """Phase ``exp(2 pi i k d / (factor N))`` that moves the origin by ``d`` fine pixels, over ``factor``,
-        masked.""" height, width = (register_phase(n, self.factor) for n in self.mask.shape) weight =
-        height[:, None] * width[None, :] * self.mask.cpu() / self.factor return weight.to(device=like.device,
-        dtype=complex_dtype(like.dtype))
+        """Mask times the phase ``exp(2 pi i k d / (factor N))`` that moves the origin, over ``factor``."""
+        height, width = (register_phase(n, self.factor) for n in self.mask.shape)
+        weight = height[:, None] * width[None, :] * self.mask.cpu() / self.factor
+        return weight.to(device=like.device, dtype=complex_dtype(like.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Fine image ``(B, 1, factor H, factor W)`` to k-space ``(B, 1, H, W)``."""
@@ -184,10 +184,12 @@ class FineFourier(LinearOperator):
 
 
 def register_phase(n: int, factor: int) -> Tensor:
-    """Phase over the ``n`` centred frequencies that puts a grid ``factor`` times finer in register,
-    complex128 ``(n,)``.""" middle = factor * (n // 2) + (factor - 1) / 2 shift = middle - (factor * n) // 2 k
-    = torch.arange(n, dtype=torch.float64) - n // 2 angle = 2 * math.pi * k * shift / (factor * n) return
-    torch.complex(angle.cos(), angle.sin())
+    """Phase over ``n`` centred frequencies that puts a finer grid in register, complex128 ``(n,)``."""
+    middle = factor * (n // 2) + (factor - 1) / 2
+    shift = middle - (factor * n) // 2
+    k = torch.arange(n, dtype=torch.float64) - n // 2
+    angle = 2 * math.pi * k * shift / (factor * n)
+    return torch.complex(angle.cos(), angle.sin())
 
 
 def check_factor(factor: int) -> int:

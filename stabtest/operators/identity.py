@@ -86,8 +86,8 @@ class BlockMean(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Block means, ``(B, 1, factor H, factor W)`` to ``(B, 1, H, W)``."""
-        blocks = self.domain.check(x, "image").unflatten(-1, (-1, self.factor)).unflatten(-3, (-1,
-        self.factor)) return blocks.mean((-3, -1))
+        x = self.domain.check(x, "image")
+        return x.unflatten(-1, (-1, self.factor)).unflatten(-3, (-1, self.factor)).mean((-3, -1))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Every fine pixel gets its share ``1 / factor^2`` of its block."""

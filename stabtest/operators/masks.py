@@ -175,8 +175,7 @@ class MaskFamily:
 def cartesian_random(
     shape: tuple[int, int], *, acceleration: float = 4.0, centre_fraction: float = 0.08, seed: int = 0
 ) -> Tensor:
-    """Fully measured centre columns and others uniformly at random (fastMRI's knee mask, with an exact
-    count).
+    """Fully measured centre columns and others uniformly at random (fastMRI's knee mask, exact count).
 
     Parameters
     ----------
@@ -210,8 +209,7 @@ def cartesian_random(
 def cartesian_equispaced(
     shape: tuple[int, int], *, acceleration: float = 4.0, centre_fraction: float = 0.08, seed: int = 0
 ) -> Tensor:
-    """Centre columns and equispaced others with a random offset (fastMRI's brain mask, adjusted
-    acceleration).
+    """Centre columns and equispaced others with a random offset (fastMRI's brain mask).
 
     Arguments, result and errors as `cartesian_random`; the spacing is ``(W - c) / (W / acceleration - c)``
     with ``c`` centre columns, as in fastMRI's `EquispacedMaskFractionFunc`.
@@ -293,10 +291,10 @@ def poisson_disc(
     slope: float = 2.0,
     seed: int = 0,
 ) -> Tensor:
-    """Variable-density Poisson disc: no two points nearer than ``s (1 + slope r)``, ``r`` the distance from
-    DC.
+    """Variable-density Poisson disc: no two points nearer than ``s (1 + slope r)``.
 
-    Arguments (but ``slope``), result and errors as `variable_density`; ``s`` follows from the acceleration.
+    ``r`` is the distance from DC, 1 at the middle of an edge. Arguments (but ``slope``), result and errors as
+    `variable_density`; ``s`` follows from the acceleration.
 
     Examples
     --------
@@ -356,8 +354,7 @@ def nested(
     density: float | None = None,
     seed: int = 0,
 ) -> list[Tensor]:
-    """Masks of one family at several fractions, in the given order; a larger fraction is a superset of a
-    smaller.
+    """Masks of one family at several fractions, in the given order; a larger one is a superset of a smaller.
 
     Parameters
     ----------

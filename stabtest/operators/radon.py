@@ -21,8 +21,8 @@ from stabtest.operators.fbp import Window, angular_weights, filter_sinogram, ram
 from stabtest.operators.sparse import MatrixPair
 from stabtest.operators.strip import ParallelGeometry, system_matrix
 
-CACHE_FROM = 2**18 """Pixels times views from which on a matrix goes through the disk cache; below, building
-is as fast as reading."""
+CACHE_FROM = 2**18
+"""Pixels times views from which on a matrix goes through the disk cache; below, building is as fast."""
 
 
 class Radon(LinearOperator):
@@ -102,16 +102,16 @@ class Radon(LinearOperator):
 
     @cached_property
     def matrix(self) -> MatrixPair:
-        """System matrix ``(views * detectors, H * W)`` and its transpose; made, or read from disk, at the
-        first use.""" geometry = self.geometry if geometry.height * geometry.width * len(geometry.angles) <
-        CACHE_FROM:
+        """System matrix ``(views * detectors, H * W)`` and its transpose, made or read at the first use."""
+        geometry = self.geometry
+        if geometry.height * geometry.width * len(geometry.angles) < CACHE_FROM:
             return MatrixPair(system_matrix(geometry))
         return MatrixPair(cache.cached_matrix(f"strip {geometry!r}", lambda: system_matrix(geometry)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``R x``: real image ``(B, 1, H, W)`` to sinogram ``(B, 1, views, detectors)``, unit of ``x`` times
-        length.""" y = self.matrix.apply(self.domain.check(x, "image").flatten(1)) return y.unflatten(1,
-        self.range.shape)
+        """``R x``: image ``(B, 1, H, W)`` to sinogram ``(B, 1, views, detectors)``, unit of ``x`` times length."""
+        y = self.matrix.apply(self.domain.check(x, "image").flatten(1))
+        return y.unflatten(1, self.range.shape)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """``R^T y``: back-projection (not filtered), ``(B, 1, H, W)``."""

@@ -76,8 +76,9 @@ class MatrixPair:
     def _on_host(self, transposed: bool, dtype: torch.dtype) -> sparse.csr_array:
         key = (transposed, dtype)
         if key not in self._host:
-            full = self._host[transposed, torch.float64] self._host[key] =
-            sparse.csr_array((full.data.astype(np.float32), full.indices, full.indptr), shape=full.shape)
+            full = self._host[transposed, torch.float64]
+            data = full.data.astype(np.float32)
+            self._host[key] = sparse.csr_array((data, full.indices, full.indptr), shape=full.shape)
         return self._host[key]
 
     def _on_device(self, transposed: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
