@@ -7,7 +7,7 @@ the same at every size, and the mean over blocks of 2 x 2 pixels of the image at
 is what lets measurements be simulated on a finer grid than the one they are reconstructed on.
 
 The mean over a pixel crossed by one smooth edge is the *coverage*: with signed distance ``d`` (negative inside) it is
-``clip(1/2 - d / h, 0, 1)``, exact for a straight edge along an axis and within 0.06 for any other direction (the worst is a
+``clip(1/2 - d / h, 0, 1)``, exact for a straight edge along an axis and within 0.05 for any other direction (the worst is a
 diagonal edge through a corner). Where features are finer than a pixel, the phantoms sample a finer grid and average.
 """
 

@@ -1,23 +1,23 @@
 """A head as in an axial brain slice: scalp, skull, folded cortex, ventricles, deep nuclei, with a smooth phase.
 
-The folds are level sets. With the depth ``rho`` below the brain surface and the angle ``phi`` around its centre, sulci are the
-zeros of
+The folds are level sets. With the depth ``rho`` below the brain surface and the angle ``phi`` around its centre, sulci are
+the zeros of
 
     f = sin(k phi + u(x)),
 
-where ``u`` is a smooth random field of a few radians that makes them meander, end and branch. The distance to the
-nearest sulcus is ``|f| / |grad f|`` to first order, continued around its deep end as ``hypot(|f| / |grad f|, rho - depth)``.
-Everything closer to a sulcus, to a fissure or to the surface than the cortical thickness is grey matter, and everything deeper
-is white, so that the grey ribbon follows every fold by construction. Ventricles and nuclei are capsules and ellipses in warped
-coordinates.
+where ``u`` is a smooth random field of a few radians that makes them meander, end and branch. The distance to the nearest
+sulcus is ``|f| / |grad f|`` to first order, continued around its deep end as ``hypot(|f| / |grad f|, rho - depth)``.
+Everything closer to a sulcus, to a fissure or to the surface than the cortical thickness is grey matter, and everything
+deeper is white, so that the grey ribbon follows every fold by construction. Ventricles and nuclei are capsules and ellipses
+in warped coordinates.
 
 One unit of length is about 105 mm (the field of view is ``[-1, 1]``, see `stabtest.phantoms.grid`). Intensities imitate
 T1-weighted, T2-weighted or FLAIR spin-echo images of adults in their order, not in their physics. The complex image is
 ``magnitude * exp(i phase)`` with a smooth phase, as the receive coil and the field leave it.
 
-Source: the geometry is of this project; the cortical thickness (2.5 mm on average, 1 to 4.5 mm) is from B. Fischl, A. M. Dale,
-*Measuring the thickness of the human cerebral cortex from magnetic resonance images*, PNAS 97
-(2000); an oblique cut is thicker.
+Source: the geometry is of this project; the cortical thickness (2.5 mm on average, 1 to 4.5 mm) is from B. Fischl, A. M.
+Dale, *Measuring the thickness of the human cerebral cortex from magnetic resonance images*, PNAS 97 (2000); an oblique cut
+is thicker.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import torch
 from stabtest.errors import ConfigError
 from stabtest.phantoms import grid
 from stabtest.phantoms.grid import Array
+from stabtest.phantoms.shapes import ellipse, segment, taper
 
 Contrast = Literal["t1", "t2", "flair"]
 
@@ -179,8 +180,8 @@ def _brain(
     if ventricles_seen:
         shift = generator.normal(0.0, 0.02)
         sylvian = np.minimum(
-            _segment(side, wy + 0.03 * ripple, (0.66, -0.14 + shift), (0.47, -0.03 + shift)),
-            _segment(side + 0.012 * ripple, wy, (0.42, -0.12 + shift), (0.45, 0.14 + shift)),
+            segment(side, wy + 0.03 * ripple, (0.66, -0.14 + shift), (0.47, -0.03 + shift)),
+            segment(side + 0.012 * ripple, wy, (0.42, -0.12 + shift), (0.45, 0.14 + shift)),
         )
         fissure = np.minimum(fissure, sylvian)
     fold = np.minimum(sulcus - open_width, fissure - 0.004 - 0.008 * np.clip(1.0 - depth / 0.3, 0.0, 1.0))
@@ -214,22 +215,6 @@ def _sulci(
     return np.hypot(distance, below), width
 
 
-def _segment(x: Array, y: Array, start: tuple[float, float], stop: tuple[float, float]) -> Array:
-    """Distance to a straight segment."""
-    dx, dy = stop[0] - start[0], stop[1] - start[1]
-    along = np.clip(((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
-    return np.hypot(x - start[0] - along * dx, y - start[1] - along * dy)
-
-
-def _ellipse(x: Array, y: Array, centre: tuple[float, float], semi: tuple[float, float], angle: float) -> Array:
-    """Signed distance, to first order, to a tilted ellipse."""
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    u = (cos * (x - centre[0]) + sin * (y - centre[1])) / semi[0]
-    v = (cos * (y - centre[1]) - sin * (x - centre[0])) / semi[1]
-    q = np.sqrt(u * u + v * v)
-    return (q - 1.0) * q / np.maximum(np.sqrt((u / semi[0]) ** 2 + (v / semi[1]) ** 2), np.float32(1e-3))
-
-
 def _deep(
     generator: np.random.Generator, brain: Array, side: Array, y: Array, x: Array, tissues: Tissues, pixel: float
 ) -> Array:
@@ -238,24 +223,16 @@ def _deep(
     shift = generator.normal(0.0, 0.02)
     y = y - np.float32(shift)
     nuclei = np.minimum(
-        _ellipse(side, y, (0.1, -0.17), (0.045, 0.075), -0.25),
+        ellipse(side, y, (0.1, -0.17), (0.045, 0.075), -0.25),
         np.minimum(
-            _ellipse(side, y, (0.27, -0.02), (0.055, 0.15), -0.3),
-            _ellipse(side, y, (0.1, 0.07), (0.075, 0.11), -0.5),
+            ellipse(side, y, (0.27, -0.02), (0.055, 0.15), -0.3),
+            ellipse(side, y, (0.1, 0.07), (0.075, 0.11), -0.5),
         ),
     )
     brain = brain + (tissues.nucleus - brain) * grid.coverage(nuclei, 2.0 * pixel)
     horns = np.minimum(
-        _taper(side, y, (0.032, -0.1, 0.024 * fat), (0.085, -0.27, 0.016 * fat)),
-        _taper(side, y, (0.165, 0.19, 0.042 * fat), (0.2, 0.37, 0.008)),
+        taper(side, y, (0.032, -0.1, 0.024 * fat), (0.085, -0.27, 0.016 * fat)),
+        taper(side, y, (0.165, 0.19, 0.042 * fat), (0.2, 0.37, 0.008)),
     )
     third = np.hypot(x, np.maximum(np.abs(y - 0.06) - 0.07, 0.0)) - 0.012 * np.float32(fat)
     return brain + (tissues.csf - brain) * grid.coverage(np.minimum(horns, third), pixel)
-
-
-def _taper(x: Array, y: Array, start: tuple[float, float, float], stop: tuple[float, float, float]) -> Array:
-    """Signed distance to a capsule whose radius, the third number of each end, changes linearly along it."""
-    dx, dy = stop[0] - start[0], stop[1] - start[1]
-    along = np.clip(((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
-    radius = np.float32(start[2]) + np.float32(stop[2] - start[2]) * along
-    return np.hypot(x - start[0] - along * dx, y - start[1] - along * dy) - radius
