@@ -1,0 +1,202 @@
+"""Does the image get better with more samples? The error below, at and above what the network was trained for.
+
+Antun et al., *On instabilities of deep learning in image reconstruction and the potential costs of AI*, PNAS 117 (2020)
+30088-30095, found networks whose images become *poorer* when samples are added beyond those trained with. The same object is
+measured with nested masks (or view counts), the noise being the same on common samples and the network unchanged; at each level
+
+    NRMSE = ||f(y_m) - x|| / ||x||.
+
+"More samples, poorer image" is a statement about the mean over patients of the paired change ``NRMSE(m') - NRMSE(m)`` for
+``m' > m``. It is made only where the one-sided lower bound of that mean (Student's t on one difference a patient, Bonferroni
+over the comparisons of one method) lies above zero. With one patient there is no interval and no statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+from torch import Tensor
+
+from stabtest import metrics, statistics
+from stabtest.errors import ConfigError, DataError
+from stabtest.findings.records import Interval, Picture, SamplingRow, SamplingStatement
+from stabtest.networks.magnitude import comparable
+from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
+from stabtest.stability.pictures import picture
+
+
+@dataclass(frozen=True)
+class SamplingTest:
+    """The sweep over sampling levels.
+
+    Parameters
+    ----------
+    levels
+        What `Case.resample` is called with: fractions of k-space, or numbers of views, at least two.
+    pictures
+        Whether to hand back the reconstruction and its error at the fewest, the trained and the most samples.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two different levels, or one is not positive.
+    """
+
+    levels: tuple[float, ...]
+    pictures: bool = True
+
+    def __post_init__(self) -> None:
+        if len(set(self.levels)) < 2 or min(self.levels) <= 0:
+            raise ConfigError("sampling: levels", expected="at least two different positive levels", came=str(self.levels))
+
+    def measure(self, method: Method, case: Case, *, seed: int = 0, progress: Progress | None = None) -> Outcome:
+        """Error at every level.
+
+        Parameters
+        ----------
+        method, case
+            The case must know its truth and how to make the measurement at other levels.
+        seed
+            Unused: the test draws nothing; there for the sake of one signature.
+        progress
+            Called after each level.
+
+        Returns
+        -------
+        Outcome
+            One `SamplingRow` a level, fewest samples first.
+
+        Raises
+        ------
+        DataError
+            If the case has no truth, or cannot be measured at another level.
+        NetworkError
+            If the method cannot reconstruct at a level: it is not able, which is another thing than stable.
+        """
+        del seed
+        if case.resample is None or case.truth is None:
+            missing = "a truth" if case.truth is None else "a measurement at other levels"
+            raise DataError(f"case {case.name}: sampling sweep", expected=missing, came="none")
+        rows: list[SamplingRow] = []
+        images: list[tuple[SamplingRow, Picture, Picture]] = []
+        for done, level in enumerate(sorted(set(self.levels)), 1):
+            again = case.resample(level)
+            image = method(again.measurement, again.operator)
+            truth = comparable(case.truth, image)
+            row = SamplingRow(
+                case=case.name,
+                method=method.name,
+                count=again.count,
+                fraction=again.fraction,
+                trained=again.trained,
+                nrmse=float(metrics.nrmse(image, truth)),
+                psnr=float(metrics.psnr(image, truth)),
+            )
+            rows.append(row)
+            if self.pictures:
+                images.append((row, *_pictures(method, case, again, image, truth)))
+            if progress is not None:
+                progress(done, len(set(self.levels)))
+        rows.sort(key=lambda row: row.count)
+        keep = {rows[0].count, rows[-1].count, *(row.count for row in rows if row.trained)}
+        pictures = tuple(p for row, *both in images if row.count in keep for p in both)
+        return Outcome(tuple(rows), pictures)
+
+
+def statements(
+    rows: Iterable[SamplingRow], *, patients: Mapping[str, str] | None = None, level: float = statistics.LEVEL
+) -> list[SamplingStatement]:
+    """Paired comparisons of neighbouring levels, and of the trained level with the most samples, for each method.
+
+    Parameters
+    ----------
+    rows
+        Rows of any methods and cases.
+    patients
+        Case name to patient; a case that is not in it is its own patient.
+    level
+        One-sided simultaneous level of the bounds of one method.
+
+    Returns
+    -------
+    list of SamplingStatement
+        ``change`` is the mean paired change of NRMSE, positive where more samples gave a poorer image.
+
+    Examples
+    --------
+    >>> def row(case, count, nrmse):
+    ...     fixed = {"method": "net", "fraction": count / 100, "trained": count == 25, "psnr": 30}
+    ...     return SamplingRow(case=case, count=count, nrmse=nrmse, **fixed)
+    >>> found = statements([row("a", 25, 0.10), row("a", 50, 0.15), row("b", 25, 0.11), row("b", 50, 0.162)])
+    >>> found[0].statement
+    'More samples, poorer image: from 25 % to 50 % of the samples NRMSE rose by 0.051 (95 % bounds 0.0447 to 0.0573, 2
+    patients).'
+    """
+    groups: dict[str, list[SamplingRow]] = {}
+    for row in rows:
+        groups.setdefault(row.method, []).append(row)
+    return [statement for method, group in groups.items() for statement in _of_method(method, group, patients or {}, level)]
+
+
+def _pictures(method: Method, case: Case, again: Resampled, image: Tensor, truth: Tensor) -> tuple[Picture, Picture]:
+    draw = partial(picture, case=case, section="sampling", method=method.name, label=f"n{again.count}", count=again.count)
+    words = f"{method.name}, {again.count} samples ({_percent(again.fraction)})"
+    return (
+        draw(image, role="clean", kind="anatomy", caption=words),
+        draw(image - truth, role="difference", kind="error", caption=f"{words}: magnitude of the error"),
+    )
+
+
+def _of_method(method: str, rows: list[SamplingRow], patients: Mapping[str, str], level: float) -> list[SamplingStatement]:
+    counts = sorted({row.count for row in rows})
+    pairs = list(pairwise(counts))
+    trained = sorted({row.count for row in rows if row.trained})
+    if trained and (trained[-1], counts[-1]) not in pairs and trained[-1] < counts[-1]:
+        pairs.append((trained[-1], counts[-1]))
+    by_count = {count: {row.case: row for row in rows if row.count == count} for count in counts}
+    # Bonferroni: all bounds of one method hold together at the stated level.
+    each = 1 - (1 - level) / max(1, len(pairs))
+    found: list[SamplingStatement] = []
+    for few, many in pairs:
+        both = [(by_count[few][case], by_count[many][case]) for case in by_count[few] if case in by_count[many]]
+        if not both:
+            continue
+        changes = [(patients.get(one.case, one.case), other.nrmse - one.nrmse) for one, other in both]
+        values = statistics.by_patient(changes, statistics.mean)
+        interval = statistics.mean_interval(values, level=each)
+        if interval is not None:
+            method_text = f"{interval.method}, Bonferroni over {len(pairs)} comparisons"
+            interval = interval.model_copy(update={"level": level, "method": method_text})
+        low, high = (statistics.mean([pair[k].fraction for pair in both]) for k in (0, 1))
+        change = statistics.mean(values)
+        found.append(
+            SamplingStatement(
+                method=method,
+                from_fraction=low,
+                to_fraction=high,
+                change=change,
+                interval=interval,
+                statement=_sentence(low, high, change, interval, len(values)),
+            )
+        )
+    return found
+
+
+def _sentence(low: float, high: float, change: float, interval: Interval | None, n: int) -> str:
+    span = f"from {_percent(low)} to {_percent(high)} of the samples"
+    moved = f"NRMSE {'rose' if change > 0 else 'fell'} by {abs(change):.3g}"
+    if interval is None or interval.lower is None or interval.upper is None:
+        return f"{span[0].upper()}{span[1:]} {moved} in one patient; no interval can be had."
+    bounds = f"({interval.level * 100:.0f} % bounds {interval.lower:.3g} to {interval.upper:.3g}, {n} patients)"
+    if interval.lower > 0:
+        return f"More samples, poorer image: {span} {moved} {bounds}."
+    if interval.upper < 0:
+        return f"More samples, better image: {span} {moved} {bounds}."
+    return f"No change shown {span}: {moved} {bounds}."
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.3g} %"
