@@ -1,0 +1,247 @@
+"""``stabtest.toml``: what is audited, on what data, by which tests, against which limits.
+
+One table of the file is one model here. Unknown keys and wrong types are errors that name the file, the key, what was expected
+and what came; nothing is guessed or converted. Relative paths are relative to the file, not to the working directory.
+
+The meaning of the noise level: for MRI the standard deviation of the complex noise on each k-space sample (orthonormal FFT, so
+that it is that of a fully sampled image too) divided by the largest magnitude of the image; for CT the standard deviation of
+the noise on each detector reading divided by the largest reading.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from stabtest.findings import Criterion
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Side = Annotated[int, Field(ge=8, le=4096)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of all tables: frozen, strict types, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AuditSection(Section):
+    """What the report is called and what the network is meant for."""
+
+    title: str = Field(default="Stability audit", description="Title of the report.")
+    seed: Seed = Field(default=0, description="Seed of everything random in the audit.")
+    intended_use: str = Field(default="", description="What the network is meant for; printed in the report.")
+
+
+class NetworkSection(Section):
+    """The method under test: a network of the zoo, or a user's own through its factory."""
+
+    zoo: str | None = Field(default=None, description="Name of a built-in reconstructor (`stabtest zoo` lists them).")
+    factory: str | None = Field(
+        default=None, description='Own network: "module:factory" or "path/to/file.py:factory", called to make the torch module.'
+    )
+    arguments: dict[str, Any] = Field(default={}, description="Keyword arguments of the factory.")
+    weights: str | None = Field(default=None, description="Weights: safetensors, or a state_dict saved by torch.save.")
+    takes: Literal["pseudo_inverse", "measurements", "measurements+operator", "fastmri", "deepinv"] = Field(
+        default="pseudo_inverse", description="What the network is given; pseudo_inverse = zero-filled or FBP image."
+    )
+    channels: Literal["native", "real-imag", "magnitude"] = Field(
+        default="native", description="Layout of complex images: native complex, two channels, or the magnitude only."
+    )
+    scale: Literal["none", "max", "standardise"] = Field(
+        default="none", description="Scaling of each image before the network, undone afterwards."
+    )
+    name: str | None = Field(default=None, description="Name in the report; default: that of the zoo or of the factory.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.zoo is None) == (self.factory is None):
+            raise ValueError("exactly one of zoo and factory")
+        adapted = sorted({"arguments", "weights", "takes", "channels", "scale"} & self.model_fields_set)
+        if self.zoo is not None and adapted:
+            raise ValueError(f"zoo alone, without {', '.join(adapted)}: a built-in reconstructor brings its own")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name in the report."""
+        return self.name or self.zoo or str(self.factory).rpartition(":")[2]
+
+
+class MaskSection(Section):
+    """The sampling mask of an MRI scan: a file, or drawn from a seed."""
+
+    file: str | None = Field(default=None, description="Mask file: npy, (H, W) or (W,), nonzero where k-space is measured.")
+    kind: Literal[
+        "cartesian_random", "cartesian_equispaced", "cartesian_gaussian", "variable_density", "poisson_disc", "radial"
+    ] = Field(default="cartesian_random", description="Kind of mask.")
+    acceleration: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+        default=4.0, description="Nominal acceleration; the realised fraction is printed in the report."
+    )
+    centre_fraction: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Share of fully measured centre columns (or points); default of the kind if not given."
+    )
+    seed: Seed = Field(default=0, description="Seed of the mask.")
+
+    @model_validator(mode="after")
+    def _file_alone(self) -> Self:
+        if self.file is not None and self.model_fields_set - {"file"}:
+            others = ", ".join(sorted(self.model_fields_set - {"file"}))
+            raise ValueError(f"file alone, without {others}")
+        return self
+
+
+class OperatorSection(Section):
+    """The forward model."""
+
+    kind: Literal["fourier", "multicoil", "radon", "identity"] = Field(
+        default="fourier", description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = parallel-beam CT."
+    )
+    size: Side = Field(default=128, description="Side of the square image in pixels.")
+    mask: MaskSection = Field(default=MaskSection(), description="MRI: sampling mask.")
+    coils: Count = Field(default=4, description="multicoil: number of simulated receive coils.")
+    angles: Count = Field(default=50, description="radon: number of views over 180 degrees.")
+    detectors: Count | None = Field(default=None, description="radon: detector pixels; default covers the image diagonal.")
+
+
+class DataSection(Section):
+    """What is measured: phantoms with known truth, or files of real measurements."""
+
+    kind: Literal["phantom", "kspace", "sinogram"] = Field(
+        default="phantom", description="phantom = simulated; kspace, sinogram = real measurements from files."
+    )
+    phantom: Literal["head", "ellipses", "chest"] = Field(default="head", description="Which phantom.")
+    count: Annotated[int, Field(ge=1, le=100_000)] = Field(default=4, description="Number of phantoms (each its own patient).")
+    first_seed: Seed = Field(default=1_000_000, description="Seed of the first phantom; keep off the training seeds.")
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0.0, description="Noise level: relative to the largest pixel (MRI) or the largest detector reading (CT)."
+    )
+    files: tuple[str, ...] = Field(default=(), description="Real data: files, one image each (or one slice, see row).")
+    row: Annotated[int, Field(ge=0)] = Field(default=0, description="sinogram: detector row (slice) of the files.")
+
+    @model_validator(mode="after")
+    def _files(self) -> Self:
+        if self.kind == "phantom" and self.files:
+            raise ValueError('kind = "kspace" or "sinogram" where files are given')
+        if self.kind != "phantom" and not self.files:
+            raise ValueError(f'files, at least one, where kind = "{self.kind}"')
+        return self
+
+
+class ReferenceSection(Section):
+    """The classical method that goes through the same tests with the same budget."""
+
+    method: Literal["tv", "zero-filled", "fbp", "none"] = Field(
+        default="tv", description="tv = total variation; zero-filled (MRI) and fbp (CT) are linear; none = no reference."
+    )
+    weight: Positive | None = Field(default=None, description="tv: regularisation weight; default of the method if not given.")
+    iterations: Count | None = Field(default=None, description="tv: iterations; default of the method if not given.")
+
+
+class WorstCaseSection(Section):
+    """Test 1: the perturbation that hurts most, over a curve of radii."""
+
+    enabled: bool = Field(default=True, description="Whether this test is run.")
+    radii: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(0.005, 0.01, 0.02, 0.05), description="Radii relative to the measurement (or image) norm."
+    )
+    domain: Literal["measurement", "image"] = Field(default="measurement", description="Where the perturbation lives.")
+    objective: Literal["clean", "truth"] = Field(
+        default="clean", description="Distance to maximise: to the clean reconstruction or to the truth."
+    )
+    steps: Count = Field(default=20, description="Gradient steps for each start.")
+    restarts: Annotated[int, Field(ge=0)] = Field(default=2, description="Random starts beside the Jacobian start.")
+    noise_draws: Count = Field(default=8, description="Draws of Gaussian noise of the same norm, for comparison.")
+
+
+class StructureSection(Section):
+    """Test 2: small details put into the object, and what comes back of them."""
+
+    enabled: bool = Field(default=True, description="Whether this test is run.")
+    diameters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(4.0, 8.0), description="Diameters of the lesion in pixels."
+    )
+    contrasts: Annotated[tuple[float, ...], Field(min_length=1)] = Field(
+        default=(0.1, 0.2), description="Heights of the lesion relative to the largest pixel; negative = dark."
+    )
+    sites: Count = Field(default=2, description="Number of places for each diameter and contrast.")
+
+
+class SamplingSection(Section):
+    """Test 3: fewer and more samples than the network was trained for, in nested sets."""
+
+    enabled: bool = Field(default=True, description="Whether this test is run.")
+    fractions: tuple[Share, ...] = Field(
+        default=(0.15, 0.35, 0.5, 0.75, 1.0), description="MRI: sampling fractions beside the trained one."
+    )
+    views: tuple[Count, ...] = Field(
+        default=(),
+        description="CT: view counts beside the trained one, each dividing the next; default half and double.",
+    )
+
+
+class LipschitzSection(Section):
+    """Test 4: the layer table and the brackets of the Lipschitz constants."""
+
+    enabled: bool = Field(default=True, description="Whether this test is run.")
+    jacobian_steps: Count = Field(default=10, description="Power iterations on the Jacobian, for the lower ends.")
+
+
+class Config(Section):
+    """The whole of ``stabtest.toml``."""
+
+    audit: AuditSection = AuditSection()
+    network: NetworkSection
+    operator: OperatorSection = OperatorSection()
+    data: DataSection = DataSection()
+    reference: ReferenceSection = ReferenceSection()
+    worst_case: WorstCaseSection = WorstCaseSection()
+    structure: StructureSection = StructureSection()
+    sampling: SamplingSection = SamplingSection()
+    lipschitz: LipschitzSection = LipschitzSection()
+    criterion: tuple[Criterion, ...] = Field(default=(), description="Acceptance limits, fixed before the results are loaded.")
+    _base_dir: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        is_ct = self.operator.kind == "radon"
+        if self.data.kind == "kspace" and self.modality != "mri":
+            raise ValueError('[operator] kind = "fourier" or "multicoil" for k-space')
+        if self.data.kind == "sinogram" and not is_ct:
+            raise ValueError('[operator] kind = "radon" for a sinogram')
+        if self.reference.method == "fbp" and not is_ct:
+            raise ValueError('[operator] kind = "radon" for the reference "fbp"')
+        if self.reference.method == "zero-filled" and self.modality != "mri":
+            raise ValueError('[operator] kind = "fourier" or "multicoil" for the reference "zero-filled"')
+        return self
+
+    @property
+    def modality(self) -> Literal["mri", "ct", "other"]:
+        """What the forward model measures."""
+        kinds: dict[str, Literal["mri", "ct", "other"]] = {
+            "fourier": "mri",
+            "multicoil": "mri",
+            "radon": "ct",
+            "identity": "other",
+        }
+        return kinds[self.operator.kind]
+
+    @property
+    def base_dir(self) -> Path:
+        """Folder of the file that the configuration was read from; relative paths start here."""
+        return self._base_dir
+
+    def path(self, name: str) -> Path:
+        """A path of the configuration, relative ones taken from the folder of its file."""
+        return Path(name) if Path(name).is_absolute() else self._base_dir / name
+
+    def at(self, base_dir: Path) -> Self:
+        """The same configuration with its relative paths starting in another folder."""
+        copy = self.model_copy()
+        copy._base_dir = base_dir
+        return copy

@@ -1,0 +1,167 @@
+"""Reading ``stabtest.toml``: every mistake becomes one message that names the file, the key and the nearest right one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from stabtest.audit.config import Config
+from stabtest.errors import ConfigError
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a configuration file.
+
+    Parameters
+    ----------
+    path
+        A TOML file; the relative paths in it are relative to its folder.
+
+    Returns
+    -------
+    Config
+        Validated, with every default filled in.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is no TOML, has an unknown key or a value of the wrong kind.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            str(path), expected="a configuration file", came="no such file", remedy=f"stabtest init {path} writes one"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), expected="a readable text file in UTF-8", came=str(error)) from error
+    return parse_config(text, name=str(path), base_dir=path.resolve().parent)
+
+
+def parse_config(text: str, *, name: str = "stabtest.toml", base_dir: Path = Path()) -> Config:
+    r"""A configuration from TOML text; ``name`` stands for the file in messages.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+
+    Examples
+    --------
+    >>> parse_config('[network]\nzoo = "unet-mri"').operator.size
+    128
+    >>> try:
+    ...     parse_config('[network]\nzooo = "unet-mri"')
+    ... except ConfigError as error:
+    ...     print(error)
+    stabtest.toml: [network] zooo: expected a known key; came zooo. Remedy: did you mean "zoo".
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(name, expected="valid TOML", came=str(error)) from error
+    try:
+        # Through JSON, so that strict types hold and a TOML array still becomes a tuple.
+        config = Config.model_validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        raise _explain(error, name, table) from error
+    _check_criteria(config, name)
+    return config.at(base_dir)
+
+
+def _check_criteria(config: Config, name: str) -> None:
+    """Limits are numbers and ids are unique."""
+    ids = [criterion.id for criterion in config.criterion]
+    for criterion in config.criterion:
+        if not math.isfinite(criterion.limit):
+            raise ConfigError(
+                f"{name}: [[criterion]] {criterion.id}: limit", expected="a finite number", came=str(criterion.limit)
+            )
+        if ids.count(criterion.id) > 1:
+            raise ConfigError(f"{name}: [[criterion]] id", expected="a different one for each", came=f'"{criterion.id}" twice')
+
+
+def _explain(error: ValidationError, name: str, table: dict[str, Any]) -> ConfigError:
+    """The most telling of the mistakes as one message: a misspelt key explains a missing one."""
+    mistakes = error.errors()
+    order = {"extra_forbidden": 0, "missing": 2}
+    first = min(mistakes, key=lambda mistake: order.get(mistake["type"], 1))
+    place = tuple(first["loc"])
+    where = f"{name}: {key_name(place)}"
+    if first["type"] == "extra_forbidden":
+        keys = _keys(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), keys, n=1, cutoff=0.5)
+        remedy = f'did you mean "{near[0]}"' if near else f"the keys there are {', '.join(keys)}"
+        return ConfigError(where, expected="a known key", came=str(place[-1]), remedy=remedy)
+    if first["type"] == "missing":
+        remedy = "stabtest init writes an example" if len(place) == 1 else None
+        return ConfigError(where, expected="a value", came="nothing", remedy=remedy)
+    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    came = _shown(place, first["input"]) if first["type"] != "value_error" else _given(place, table)
+    return ConfigError(where, expected=expected, came=came)
+
+
+def key_name(place: Sequence[int | str]) -> str:
+    """A key as the file shows it.
+
+    Examples
+    --------
+    >>> key_name(("operator", "mask", "kind")), key_name(("criterion", 0, "limit")), key_name(("worst_case", "radii", 1))
+    ('[operator] mask.kind', '[[criterion]] number 1: limit', '[worst_case] radii, entry 2')
+    """
+    if not place:
+        return "the file"
+    head, rest = str(place[0]), list(place[1:])
+    if rest and isinstance(rest[0], int):
+        tail = ".".join(map(str, rest[1:]))
+        return f"[[{head}]] number {rest[0] + 1}" + (f": {tail}" if tail else "")
+    entry = f", entry {int(rest.pop()) + 1}" if rest and isinstance(rest[-1], int) else ""
+    return f"[{head}]" + (" " + ".".join(map(str, rest)) if rest else "") + entry
+
+
+def _keys(place: Sequence[int | str]) -> list[str]:
+    """The keys that the model at a place of the configuration knows."""
+    model: type[BaseModel] = Config
+    for step in place:
+        if isinstance(step, int):
+            continue
+        annotation = model.model_fields[step].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return list(model.model_fields)
+
+
+def _shown(place: Sequence[int | str], value: object) -> str:
+    """A value as the message shows it: short, with its type where that is the mistake."""
+    kind: dict[type[object], str] = {
+        str: "text",
+        bool: "true or false",
+        int: "an integer",
+        float: "a number",
+        list: "an array",
+        dict: "a table",
+    }
+    text = json.dumps(value, default=str)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({kind.get(type(value), type(value).__name__)})"
+
+
+def _given(place: Sequence[int | str], table: dict[str, Any]) -> str:
+    """The keys that stand in the table about which a rule between keys complains."""
+    value: Any = table
+    for step in place:
+        value = value[step]
+    if not place:
+        return (
+            "the combination given: "
+            + ", ".join(f"[{key}] kind = {value[key].get('kind')!r}" for key in ("operator", "data") if key in value)
+            + (f", [reference] method = {value['reference'].get('method')!r}" if "reference" in value else "")
+        )
+    return ", ".join(value) or "neither"

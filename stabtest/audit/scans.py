@@ -1,0 +1,193 @@
+"""One object measured with few or many samples, the noise on common samples being the same.
+
+MRI: the noisy k-space is drawn once on the full grid and every mask shows a part of it. The masks of a sweep are nested:
+those of a drawn mask come from its family (`stabtest.operators.MaskFamily`); around a mask from a file, fewer samples keep
+its centre and a random part of the rest, more samples add others at random.
+
+CT: the noise of a view is drawn from a seed that depends on nothing but the view's angle, so that it is the same in every
+set of views that holds the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stabtest.errors import ConfigError
+from stabtest.operators import Fourier, LinearOperator, Radon, sampling_fraction
+from stabtest.stability.cases import Resampled
+
+Masks = Callable[[float], Tensor]
+"""Gives the mask ``(H, W)`` of a nested family at a sampling fraction."""
+
+
+@dataclass(frozen=True, eq=False)
+class KSpaceScan:
+    """A fully measured k-space of which masks show a part.
+
+    Parameters
+    ----------
+    kspace
+        ``(1, C, H, W)``, complex, noise included.
+    trained
+        The mask that the network is made for, boolean ``(H, W)``.
+    masks
+        The nested family around it.
+    operator
+        Makes the forward model of a mask.
+    """
+
+    kspace: Tensor
+    trained: Tensor
+    masks: Masks
+    operator: Callable[[Tensor], LinearOperator] = Fourier
+
+    def __call__(self, fraction: float) -> Resampled:
+        """The measurement at a sampling fraction; the trained mask where the fraction is its own."""
+        is_trained = abs(fraction - sampling_fraction(self.trained)) < 0.5 / self.trained.numel()
+        mask = self.trained if is_trained else self.masks(fraction)
+        operator = self.operator(mask)
+        return Resampled(
+            operator=operator,
+            measurement=operator.restrict(self.kspace),
+            count=int(mask.sum()),
+            fraction=sampling_fraction(mask),
+            trained=is_trained,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SinogramScan:
+    """An object that can be measured under any number of equispaced views.
+
+    Parameters
+    ----------
+    operator
+        The forward model that the network is made for.
+    project
+        The noise-free sinogram ``(1, 1, views, detectors)`` of given angles in degrees, with the forward model for them.
+    noise_std
+        Standard deviation of the noise on each reading.
+    seed
+        Of the noise.
+    """
+
+    operator: Radon
+    project: Callable[[Radon], Tensor]
+    noise_std: float
+    seed: int
+
+    def __call__(self, views: float) -> Resampled:
+        """The measurement under ``views`` equispaced views over 180 degrees."""
+        trained = len(self.operator.angles)
+        geometry = self.operator.geometry
+        is_trained = int(views) == trained
+        operator = (
+            self.operator
+            if is_trained
+            else Radon(
+                (geometry.height, geometry.width),
+                int(views),
+                geometry.detectors,
+                pixel_size=geometry.pixel_size,
+                detector_spacing=geometry.detector_spacing,
+                centre_offset=geometry.centre_offset,
+                window=self.operator.window,
+            )
+        )
+        clean = self.project(operator)
+        noise = self.noise_std * view_noise(len(operator.angles), geometry.detectors, seed=self.seed)
+        return Resampled(operator, clean + noise, count=int(views), fraction=views / trained, trained=is_trained)
+
+
+def view_noise(views: int, detectors: int, *, seed: int) -> Tensor:
+    """Standard normal noise ``(1, 1, views, detectors)`` of equispaced views, a function of each view's angle.
+
+    Examples
+    --------
+    >>> few, many = view_noise(3, 5, seed=1), view_noise(6, 5, seed=1)
+    >>> torch.equal(few, many[:, :, ::2])
+    True
+    """
+    rows = np.empty((views, detectors), dtype=np.float32)
+    for view in range(views):
+        angle = Fraction(view, views)
+        generator = np.random.Generator(np.random.PCG64([seed, angle.numerator, angle.denominator]))
+        rows[view] = generator.standard_normal(detectors, dtype=np.float32)
+    return torch.from_numpy(rows)[None, None]
+
+
+def masks_around(mask: Tensor, *, seed: int) -> Masks:
+    """A nested family that holds a given mask: whole columns where the mask is made of columns, else points.
+
+    Parameters
+    ----------
+    mask
+        Boolean ``(H, W)``.
+    seed
+        Of the order in which samples are given up or added.
+
+    Examples
+    --------
+    >>> mask = torch.tensor([0, 1, 0, 1, 1, 1, 0, 0, 1, 0], dtype=torch.bool).expand(4, 10)
+    >>> at = masks_around(mask, seed=0)
+    >>> torch.equal(at(0.5), mask), at(0.3)[0].int().tolist(), bool((mask & ~at(0.8)).any())
+    (True, [0, 0, 0, 1, 1, 1, 0, 0, 0, 0], False)
+    """
+    height, width = mask.shape
+    columns = bool((mask == mask[:1]).all())
+    flat = mask[0] if columns else mask.flatten()
+    down, across = torch.meshgrid(torch.arange(height) - height // 2, torch.arange(width) - width // 2, indexing="ij")
+    distance = (across[0].abs() if columns else torch.hypot(down.double(), across.double()).flatten()).double()
+    centre = _run_about(flat, width // 2) if columns else flat & (distance < _nearest(distance[~flat]))
+    chance = torch.rand(len(flat), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    order = torch.argsort(torch.where(centre, distance / (1 + distance.max()), chance + torch.where(flat, 1.0, 2.0)))
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(order))
+
+    def at(fraction: float) -> Tensor:
+        chosen = ranks < max(round(fraction * len(ranks)), 1)
+        return chosen.expand(height, width).contiguous() if columns else chosen.reshape(height, width)
+
+    return at
+
+
+def _run_about(flat: Tensor, middle: int) -> Tensor:
+    """The unbroken run of measured columns that holds DC."""
+    gaps = [column for column in range(len(flat)) if not flat[column]]
+    first = max([gap for gap in gaps if gap <= middle], default=-1) + 1
+    last = min([gap for gap in gaps if gap >= middle], default=len(flat))
+    run = torch.zeros_like(flat)
+    run[first:last] = True
+    return run & flat
+
+
+def _nearest(distances: Tensor) -> float:
+    """Distance from DC to the nearest sample that was not measured."""
+    return float(distances.min()) if len(distances) else float("inf")
+
+
+def check_nested_views(views: Sequence[int]) -> tuple[int, ...]:
+    """View counts in order, each dividing the next, so that more views are always a superset.
+
+    Raises
+    ------
+    ConfigError
+        If one does not divide the next.
+    """
+    ordered = tuple(sorted(set(views)))
+    for few, many in pairwise(ordered):
+        if many % few:
+            raise ConfigError(
+                "[sampling] views",
+                expected="counts (with the trained one among them) of which each divides the next",
+                came=", ".join(map(str, ordered)),
+                remedy=f"replace {many} by a multiple of {few}",
+            )
+    return ordered

@@ -1,0 +1,212 @@
+"""From a configuration to measured cases with known truth.
+
+The object is drawn on a grid twice as fine as the one that is reconstructed, and measured through ``A.refine(2)``; nothing
+is reconstructed on the grid it was simulated on (that would be the inverse crime of Colton and Kress, *Inverse Acoustic and
+Electromagnetic Scattering Theory*). Noise is Gaussian and comes from the audit's seed. The truth is what an ideal scan would
+show on the reconstruction's grid:
+
+- MRI: the image of the fully sampled k-space without noise (band-limited by the scan, not by the sampling),
+- CT: the mean of the object over each pixel.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stabtest import phantoms
+from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.fingerprint import digest
+from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
+from stabtest.errors import DataError
+from stabtest.operators import Fourier, Identity, LinearOperator, MaskFamily, MultiCoilFourier, Radon, ifft2c, sampling_fraction
+from stabtest.stability.cases import Case
+from stabtest.tensors import randn
+
+FINER = 2
+"""How much finer the grid of the simulated object is."""
+
+
+def derived_seed(*parts: int | str) -> int:
+    """A seed below 2^63 for one purpose, from the audit's seed and names.
+
+    Examples
+    --------
+    >>> derived_seed(0, "noise", 3) == derived_seed(0, "noise", 3), derived_seed(0, "noise", 3) == derived_seed(1, "noise", 3)
+    (True, False)
+    """
+    return int(digest(list(parts))[:15], 16)
+
+
+def mask_family(config: Config) -> tuple[Tensor, Masks]:
+    """The sampling mask of a configuration, boolean ``(H, W)``, and the nested family around it.
+
+    Raises
+    ------
+    ConfigError, DataError, OperatorError
+        If the mask cannot be made or read, or its shape is not that of the image.
+    """
+    size, section = config.operator.size, config.operator.mask
+    if section.file is not None:
+        mask = read_mask(config.path(section.file), size)
+        return mask, masks_around(mask, seed=derived_seed(config.audit.seed, "mask"))
+    family = _family(section, size)
+    return family.trained, family.at
+
+
+def _family(section: MaskSection, size: int) -> MaskFamily:
+    return MaskFamily(section.kind, (size, size), section.acceleration, section.centre_fraction, seed=section.seed)
+
+
+def read_mask(path: Path, size: int) -> Tensor:
+    """A mask from an npy file: ``(H, W)``, or ``(W,)`` for whole columns; nonzero = measured.
+
+    Raises
+    ------
+    DataError
+        If the file is no array of numbers, is empty of samples, or has another shape than the image.
+    """
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(str(path), expected="a mask in npy format", came=str(error)) from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "buif":
+        raise DataError(
+            str(path), expected="a mask: one array of numbers", came=str(getattr(values, "dtype", type(values).__name__))
+        )
+    if values.shape not in ((size, size), (size,), (1, size)):
+        raise DataError(
+            f"mask {path}",
+            expected=f"shape ({size}, {size}) or ({size},), as [operator] size says",
+            came=str(values.shape),
+            remedy="set [operator] size, or give the mask of this k-space",
+        )
+    mask = torch.from_numpy(np.broadcast_to(values != 0, (size, size)).copy())
+    if not bool(mask.any()):
+        raise DataError(f"mask {path}", expected="at least one measured sample", came="zeros only")
+    return mask
+
+
+def make_operator(config: Config) -> LinearOperator:
+    """The forward model of a configuration (with simulated coil maps for ``multicoil``).
+
+    Raises
+    ------
+    StabtestError
+        If the configuration does not describe one.
+    """
+    section = config.operator
+    match section.kind:
+        case "fourier":
+            return Fourier(mask_family(config)[0])
+        case "multicoil":
+            return MultiCoilFourier(mask_family(config)[0], coil_maps(config))
+        case "radon":
+            return Radon(section.size, section.angles, section.detectors)
+        case "identity":
+            return Identity((section.size, section.size))
+
+
+def coil_maps(config: Config) -> Tensor:
+    """Simulated coil sensitivities ``(C, H, W)``."""
+    return phantoms.coil_maps(
+        config.operator.size, config.operator.coils, seed=derived_seed(config.audit.seed, "coils") % 2**31
+    )
+
+
+def simulate(config: Config, index: int) -> Case:
+    """Phantom number ``index`` of a configuration, measured.
+
+    Parameters
+    ----------
+    config
+        With ``[data] kind = "phantom"``.
+    index
+        From 0 to ``[data] count - 1``.
+
+    Returns
+    -------
+    Case
+        With its truth; the name is the phantom's with its seed, and each phantom is its own patient.
+    """
+    data = config.data
+    seed = data.first_seed + index
+    fine = phantoms.make(data.phantom, FINER * config.operator.size, seed=seed)[None]
+    name = f"{data.phantom} {seed}"
+    noise_seed = derived_seed(config.audit.seed, "noise", seed)
+    match config.operator.kind:
+        case "fourier" | "multicoil":
+            return _simulate_mri(config, name, fine.to(torch.complex64), noise_seed)
+        case "radon":
+            return _simulate_ct(config, name, fine.abs() if fine.is_complex() else fine, noise_seed)
+        case "identity":
+            return _simulate_identity(config, name, fine.abs() if fine.is_complex() else fine, noise_seed)
+
+
+def _simulate_mri(config: Config, name: str, fine: Tensor, seed: int) -> Case:
+    mask, masks = mask_family(config)
+    everything = torch.ones_like(mask)
+    if config.operator.kind == "multicoil":
+        make: functools.partial[LinearOperator] = functools.partial(MultiCoilFourier, sensitivities=coil_maps(config))
+    else:
+        make = functools.partial(Fourier)
+    full = make(everything)
+    clean = full.refine(FINER).forward(fine)
+    truth = ifft2c(Fourier(everything).refine(FINER).forward(fine))
+    noise_std = config.data.noise * float(truth.abs().max())
+    generator = torch.Generator().manual_seed(seed)
+    noisy = clean + noise_std * randn(tuple(clean.shape), dtype=clean.dtype, generator=generator)
+    scan = KSpaceScan(noisy, mask, masks, make)
+    measured = scan(sampling_fraction(mask))
+    return Case(
+        name=name,
+        patient=name,
+        modality="mri",
+        operator=measured.operator,
+        measurement=measured.measurement,
+        truth=truth,
+        truth_source="phantom",
+        noise_std=noise_std,
+        resample=scan,
+    )
+
+
+def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
+    operator = make_operator(config)
+    assert isinstance(operator, Radon)
+    clean = operator.refine(FINER).forward(fine)
+    noise_std = config.data.noise * float(clean.abs().max())
+    scan = SinogramScan(operator, lambda other: other.refine(FINER).forward(fine), noise_std, seed)
+    measured = scan(len(operator.angles))
+    return Case(
+        name=name,
+        patient=name,
+        modality="ct",
+        operator=operator,
+        measurement=measured.measurement,
+        truth=F.avg_pool2d(fine, FINER),
+        truth_source="phantom",
+        noise_std=noise_std,
+        resample=scan,
+    )
+
+
+def _simulate_identity(config: Config, name: str, fine: Tensor, seed: int) -> Case:
+    truth = F.avg_pool2d(fine, FINER)
+    noise_std = config.data.noise * float(truth.abs().max())
+    noise = randn(tuple(truth.shape), dtype=truth.dtype, generator=torch.Generator().manual_seed(seed))
+    return Case(
+        name=name,
+        patient=name,
+        modality="other",
+        operator=make_operator(config),
+        measurement=truth + noise_std * noise,
+        truth=truth,
+        truth_source="phantom",
+        noise_std=noise_std,
+    )

@@ -1,0 +1,107 @@
+"""The file that ``stabtest init`` writes: every key, with what it means and its default.
+
+Written from the models of `stabtest.audit.config`, so that it cannot fall behind them.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from stabtest.audit.config import Config, MaskSection
+
+_HEAD = """\
+# What stabtest audits. Run `stabtest check` on this file first, then `stabtest audit`.
+# Keys that begin with "#" show their default (or an example where there is none); take the "#" away to set them.
+# Relative paths are relative to this file.
+"""
+_ACTIVE = {("audit", "title"): '"My audit"', ("network", "zoo"): '"unet-mri"'}
+"""Keys that are set in the template, so that it runs as it is."""
+_EXAMPLES = {
+    ("network", "factory"): '"my_network.py:make"',
+    ("network", "arguments"): "{ width = 32 }",
+    ("network", "weights"): '"weights.safetensors"',
+    ("network", "name"): '"my network"',
+    ("mask", "file"): '"mask.npy"',
+    ("mask", "centre_fraction"): "0.08",
+    ("operator", "detectors"): "183",
+    ("data", "files"): '["scan1.npy", "scan2.npy"]',
+    ("reference", "weight"): "0.01",
+    ("reference", "iterations"): "200",
+    ("sampling", "views"): "[25, 100, 200]",
+}
+_CRITERION = """\
+# Acceptance limits, one table each. Without any, everything is reported and nothing is judged.
+# A universal criterion claims that the limit is never exceeded: one counterexample refutes it, no search can establish it.
+# [[criterion]]
+# id = "C1"
+# statistic = "worst_case.relative_change.max"
+# rule = "at most"
+# limit = 0.1
+# universal = true
+# rationale = "why this limit"
+"""
+
+
+def init_template() -> str:
+    """The text of a commented ``stabtest.toml`` that is valid as it stands.
+
+    Examples
+    --------
+    >>> from stabtest.audit.config_file import parse_config
+    >>> parse_config(init_template()).network.zoo
+    'unet-mri'
+    """
+    parts = [_HEAD]
+    for name, field in Config.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            parts.append(_table(name, model))
+    return "\n".join([*parts, _CRITERION])
+
+
+def _table(name: str, model: type[BaseModel]) -> str:
+    lines = [f"# {_first_line(model)}", f"[{name}]"]
+    for key, field in model.model_fields.items():
+        if key == "mask":
+            lines += _inline(key, MaskSection)
+            continue
+        lines += _comment(field)
+        lines.append(_setting((name, key), key, field))
+    return "\n".join(lines) + "\n"
+
+
+def _inline(name: str, model: type[BaseModel]) -> list[str]:
+    """A nested table, one dotted key a line."""
+    lines: list[str] = []
+    for key, field in model.model_fields.items():
+        lines += [*_comment(field), _setting((name, key), f"{name}.{key}", field)]
+    return lines
+
+
+def _setting(place: tuple[str, str], key: str, field: FieldInfo) -> str:
+    if place in _ACTIVE:
+        return f"{key} = {_ACTIVE[place]}"
+    return f"# {key} = {_EXAMPLES.get(place) or _value(field.get_default(call_default_factory=True))}"
+
+
+def _value(value: Any) -> str:  # noqa: ANN401
+    """A default in TOML."""
+    if value is None or value is PydanticUndefined:
+        raise AssertionError("a key without a default needs an example")
+    return json.dumps(
+        list(value) if isinstance(value, tuple) else value
+    )  # strings, numbers, booleans and lists agree with TOML
+
+
+def _comment(field: FieldInfo) -> list[str]:
+    return textwrap.wrap(field.description or "", 110, initial_indent="## ", subsequent_indent="## ")
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0]

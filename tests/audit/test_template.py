@@ -1,0 +1,51 @@
+import re
+
+import pytest
+
+from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.config_file import parse_config
+from stabtest.audit.template import init_template
+from stabtest.findings import Criterion
+
+SETTINGS = [line for line in init_template().splitlines() if re.match(r"# [a-z_.]+ = ", line)]
+ALTERNATIVES = ("# factory", "# arguments", "# weights", "# takes", "# channels", "# scale")
+
+
+def test_the_template_is_valid_as_it_stands():
+    assert parse_config(init_template()).network.zoo == "unet-mri"
+
+
+def test_every_key_appears():
+    text = init_template()
+    for name, field in Config.model_fields.items():
+        model = field.annotation
+        if hasattr(model, "model_fields"):
+            assert f"[{name}]" in text
+            for key in model.model_fields:
+                assert re.search(rf"^(# )?{key}(\.| = )", text, re.M), f"[{name}] {key}"
+    for key in MaskSection.model_fields:
+        assert f"# mask.{key} = " in text
+    for key in Criterion.model_fields:
+        assert f"# {key} = " in text
+
+
+@pytest.mark.parametrize("line", sorted(set(SETTINGS)))
+def test_each_commented_key_can_be_set(line):
+    """Taking the "#" from one line leaves a valid file, unless the line replaces another."""
+    text = init_template()
+    criterion = text[text.index("# [[criterion]]") :]
+    if line in criterion:
+        text = text.replace(criterion, re.sub(r"^# ", "", criterion, flags=re.M))
+    elif line.startswith("# files"):
+        text = text.replace(line, line[2:]).replace('# kind = "phantom"', 'kind = "kspace"')
+    elif line.startswith(ALTERNATIVES):
+        text = text.replace('zoo = "unet-mri"\n', "").replace('# factory = "', 'factory = "').replace(line, line[2:], 1)
+    else:
+        text = text.replace(line, line[2:], 1)
+    parse_config(text)
+
+
+def test_defaults_shown_are_the_defaults():
+    shown = dict(re.match(r"# ([a-z_.]+) = (.*)", line).groups() for line in SETTINGS)
+    assert shown["steps"] == str(Config.model_fields["worst_case"].default.steps)
+    assert shown["first_seed"] == str(Config.model_fields["data"].default.first_seed)
