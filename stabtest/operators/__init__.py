@@ -1,6 +1,7 @@
 """Linear forward models of MRI and CT with exact adjoints, their masks, and checks of both."""
 
 from stabtest.operators.base import LinearOperator, Space
+from stabtest.operators.checks import NormEstimate, dot_test, operator_norm
 from stabtest.operators.fourier import FineFourier, Fourier, fft2c, ifft2c
 from stabtest.operators.identity import BlockMean, Identity
 from stabtest.operators.masks import (
@@ -15,24 +16,33 @@ from stabtest.operators.masks import (
     sampling_fraction,
     variable_density,
 )
+from stabtest.operators.multicoil import FineMultiCoilFourier, MultiCoilFourier
 from stabtest.operators.radon import Radon
+from stabtest.operators.solvers import Solution, conjugate_gradient
 
 __all__ = [
     "BlockMean",
     "FineFourier",
+    "FineMultiCoilFourier",
     "Fourier",
     "Identity",
     "Kind",
     "LinearOperator",
     "MaskFamily",
+    "MultiCoilFourier",
+    "NormEstimate",
     "Radon",
+    "Solution",
     "Space",
     "cartesian_equispaced",
     "cartesian_gaussian",
     "cartesian_random",
+    "conjugate_gradient",
+    "dot_test",
     "fft2c",
     "ifft2c",
     "nested",
+    "operator_norm",
     "poisson_disc",
     "radial",
     "sampling_fraction",

@@ -79,7 +79,7 @@ class Radon(LinearOperator):
         if isinstance(angles, int):
             angles = [180.0 * i / angles for i in range(angles)]
         spacing = pixel_size if detector_spacing is None else detector_spacing
-        if detectors is None and pixel_size > 0 and spacing > 0:
+        if detectors is None and pixel_size > 0 and spacing > 0 and math.isfinite(centre_offset):
             detectors = _covering(height, width, pixel_size / spacing, centre_offset)
         self.geometry = ParallelGeometry(
             height,

@@ -1,12 +1,11 @@
 """A sparse real matrix and its transpose as differentiable maps of batches.
 
-The derivative of ``x -> M x`` is ``M`` itself and the gradient is ``M^T``, so the backward pass of a product
-is a product with the explicitly stored transpose, itself differentiable: derivatives of any order, forward
-and reverse mode, and batching by `torch.vmap`. PyTorch's own derivative of sparse products is not used; it is
-over thirty times slower.
+The derivative of ``x -> M x`` is ``M`` itself and the gradient is ``M^T``, so the backward pass of a product is a
+product with the explicitly stored transpose, itself differentiable: derivatives of any order, forward and reverse mode,
+and batching by `torch.vmap`. PyTorch's own derivative of sparse products is not used; it is over thirty times slower.
 
-On the CPU the product is SciPy's CSR kernel on the tensor's own memory, on a GPU `torch.sparse` (forward
-only).
+The bare product is PyTorch's CSR kernel for batches and on GPUs, SciPy's for a single vector (faster there) and where
+PyTorch was built without MKL (it has no such kernel then).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from torch import Tensor
 
 
 class MatrixPair:
-    """A matrix and its explicit transpose in the precisions and on the devices that are asked for.
+    """A matrix and its explicit transpose, in the precisions and on the devices that are asked for.
 
     Parameters
     ----------
@@ -37,11 +36,8 @@ class MatrixPair:
 
     def __init__(self, matrix: sparse.csr_array) -> None:
         self.shape: tuple[int, int] = (int(matrix.shape[0]), int(matrix.shape[1]))
-        self._host: dict[tuple[bool, torch.dtype], sparse.csr_array] = {
-            (False, torch.float64): matrix,
-            (True, torch.float64): sparse.csr_array(matrix.T.tocsr()),
-        }
-        self._device: dict[tuple[bool, torch.dtype, torch.device], Tensor] = {}
+        self._scipy: dict[tuple[bool, torch.dtype], sparse.csr_array] = {(False, torch.float64): matrix}
+        self._torch: dict[tuple[bool, torch.dtype, torch.device], Tensor] = {}
 
     def apply(self, x: Tensor, *, transposed: bool = False) -> Tensor:
         """``M x`` (or ``M^T x``) for each row of a batch.
@@ -64,37 +60,36 @@ class MatrixPair:
 
     def product(self, x: Tensor, transposed: bool) -> Tensor:
         """The bare product of `apply`, without derivatives; float32 or float64."""
-        if x.device.type != "cpu":
-            return (self._on_device(transposed, x.dtype, x.device) @ x.T).T
-        matrix = self._on_host(transposed, x.dtype)
-        source = x.detach().contiguous().numpy()
-        result = np.empty((x.shape[0], matrix.shape[0]), dtype=source.dtype)
-        for row, out in zip(source, result):  # one vector at a time keeps it in the processor's cache
-            out[:] = matrix @ row
-        return torch.from_numpy(result)
+        x = x.detach()
+        if x.device.type != "cpu" or (x.shape[0] > 1 and torch.backends.mkl.is_available()):
+            return (self.torch_matrix(transposed, x.dtype, x.device) @ x.T).T.contiguous()
+        matrix, source = self.scipy_matrix(transposed, x.dtype), x.contiguous().numpy()
+        if x.shape[0] == 1:
+            return torch.from_numpy((matrix @ source[0])[None])
+        return torch.from_numpy(np.ascontiguousarray((matrix @ np.ascontiguousarray(source.T)).T))
 
-    def _on_host(self, transposed: bool, dtype: torch.dtype) -> sparse.csr_array:
+    def scipy_matrix(self, transposed: bool = False, dtype: torch.dtype = torch.float64) -> sparse.csr_array:
+        """The matrix (or its transpose) as CSR in host memory, made at the first call."""
         key = (transposed, dtype)
-        if key not in self._host:
-            full = self._host[transposed, torch.float64]
-            data = full.data.astype(np.float32)
-            self._host[key] = sparse.csr_array((data, full.indices, full.indptr), shape=full.shape)
-        return self._host[key]
+        if key not in self._scipy:
+            if dtype != torch.float64:
+                full = self.scipy_matrix(transposed)
+                part = (full.data.astype(np.float32), full.indices, full.indptr)
+                self._scipy[key] = sparse.csr_array(part, shape=full.shape)
+            else:
+                self._scipy[key] = sparse.csr_array(self._scipy[False, dtype].T.tocsr())
+        return self._scipy[key]
 
-    def _on_device(self, transposed: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    def torch_matrix(self, transposed: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """The same as a PyTorch CSR tensor on a device; on the CPU it shares the memory of `scipy_matrix`."""
         key = (transposed, dtype, device)
-        if key not in self._device:
-            host = self._on_host(transposed, dtype)
+        if key not in self._torch:
+            host = self.scipy_matrix(transposed, dtype)
+            parts = (torch.from_numpy(part) for part in (host.indptr, host.indices, host.data))
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-                self._device[key] = torch.sparse_csr_tensor(
-                    torch.from_numpy(host.indptr),
-                    torch.from_numpy(host.indices),
-                    torch.from_numpy(host.data),
-                    size=host.shape,
-                    device=device,
-                )
-        return self._device[key]
+                self._torch[key] = torch.sparse_csr_tensor(*parts, size=host.shape, device=device, check_invariants=True)
+        return self._torch[key]
 
 
 class _Product(torch.autograd.Function):
@@ -117,13 +112,8 @@ class _Product(torch.autograd.Function):
         return ctx.pair.apply(grad_inputs[0], transposed=ctx.transposed)
 
     @staticmethod
-    def vmap(
-        info: Any,  # noqa: ANN401
-        in_dims: tuple[int | None, None, None],
-        x: Tensor,
-        pair: MatrixPair,
-        transposed: bool,
-    ) -> tuple[Tensor, int]:
-        moved = x.movedim(in_dims[0] or 0, 0)
-        result = pair.apply(moved.flatten(0, 1), transposed=transposed)
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:  # noqa: ANN401
+        x, pair, transposed = args
+        moved: Tensor = x.movedim(in_dims[0], 0)
+        result: Tensor = pair.apply(moved.flatten(0, 1), transposed=transposed)
         return result.unflatten(0, moved.shape[:2]), 0

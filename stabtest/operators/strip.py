@@ -59,17 +59,18 @@ class ParallelGeometry:
     centre_offset: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("height", "width", "detectors"):
-            if getattr(self, name) < 1:
-                raise OperatorError(f"Radon: {name}", expected="a positive integer", came=str(getattr(self, name)))
+        if not self.angles or not all(math.isfinite(a) for a in self.angles):
+            raise OperatorError("Radon: angles", expected="at least one finite angle", came=str(self.angles))
         for name in ("pixel_size", "detector_spacing"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise OperatorError(f"Radon: {name}", expected="a positive length", came=str(value))
-        if not self.angles or not all(math.isfinite(a) for a in self.angles):
-            raise OperatorError("Radon: angles", expected="at least one finite angle", came=str(self.angles))
         if not math.isfinite(self.centre_offset):
             raise OperatorError("Radon: centre_offset", expected="a finite number", came=str(self.centre_offset))
+        # Last: a default number of detectors follows from all of the above.
+        for name in ("height", "width", "detectors"):
+            if getattr(self, name) < 1:
+                raise OperatorError(f"Radon: {name}", expected="a positive integer", came=str(getattr(self, name)))
 
     @property
     def detector_positions(self) -> Reals:
