@@ -4,6 +4,7 @@ from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.quality import quality
 from stabtest.stability.sampling import SamplingTest, statements
 from stabtest.stability.structure import StructureTest
+from stabtest.stability.summary import summarise
 
 __all__ = [
     "Case",
@@ -15,4 +16,5 @@ __all__ = [
     "StructureTest",
     "quality",
     "statements",
+    "summarise",
 ]

@@ -131,9 +131,8 @@ def statements(
     ...     fixed = {"method": "net", "fraction": count / 100, "trained": count == 25, "psnr": 30}
     ...     return SamplingRow(case=case, count=count, nrmse=nrmse, **fixed)
     >>> found = statements([row("a", 25, 0.10), row("a", 50, 0.15), row("b", 25, 0.11), row("b", 50, 0.162)])
-    >>> found[0].statement
-    'More samples, poorer image: from 25 % to 50 % of the samples NRMSE rose by 0.051 (95 % bounds 0.0447 to 0.0573, 2
-    patients).'
+    >>> found[0].statement.split(": ")[0], round(found[0].change, 3), round(found[0].interval.lower, 4)
+    ('More samples, poorer image', 0.051, 0.0447)
     """
     groups: dict[str, list[SamplingRow]] = {}
     for row in rows:

@@ -1,0 +1,54 @@
+"""The finding on the number of samples: the largest paired rise of NRMSE when samples are added.
+
+The comparisons of one method carry simultaneous bounds (`stabtest.stability.sampling.statements`), so the largest of their
+lower ends bounds the largest true change from below and the largest of their upper ends bounds it from above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stabtest.findings.records import Interval, SamplingRow, SamplingStatement
+from stabtest.findings.verdicts import Finding
+from stabtest.stability.sampling import statements
+from stabtest.stability.summaries.context import Context
+
+
+def summarise_sampling(rows: Sequence[SamplingRow], context: Context) -> list[Finding]:
+    """``sampling.more_is_poorer`` of each method: the largest mean paired change of NRMSE, positive = poorer."""
+    found: list[Finding] = []
+    said = statements(rows, patients=context.patients, level=context.level)
+    for method in context.methods(rows):
+        own = [statement for statement in said if statement.method == method]
+        if not own:
+            continue
+        worst = max(own, key=_order)
+        n = len({context.patient(row.case) for row in rows if row.method == method})
+        found.append(
+            context.finding(
+                "sampling",
+                "sampling.more_is_poorer",
+                method,
+                value=max(statement.change for statement in own),
+                interval=_joint([statement.interval for statement in own]),
+                n=n,
+                sentence=f"{method}: {worst.statement}",
+            )
+        )
+    return found
+
+
+def _order(statement: SamplingStatement) -> tuple[float, float]:
+    """The comparison to quote: where the lower bound is highest, else where the change is largest."""
+    interval = statement.interval
+    low = interval.lower if interval is not None and interval.lower is not None else float("-inf")
+    return (low, statement.change) if low > 0 else (float("-inf"), statement.change)
+
+
+def _joint(intervals: list[Interval | None]) -> Interval | None:
+    ends = [(i.lower, i.upper) for i in intervals if i is not None and i.lower is not None and i.upper is not None]
+    first = next((i for i in intervals if i is not None), None)
+    if first is None or len(ends) < len(intervals):
+        return None
+    upper = max(end for _, end in ends)
+    return Interval(lower=max(end for end, _ in ends), upper=upper, level=first.level, method=first.method)

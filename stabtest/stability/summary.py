@@ -1,0 +1,87 @@
+"""What the rows of an audit say, as findings: one statistic each, with its bounds, its validity and one plain sentence.
+
+The statistics, for each method:
+
+=============================================  ==========================================================  ====================
+key                                            value                                                       bounds
+=============================================  ==========================================================  ====================
+``quality.nrmse.median`` (``psnr``, ``ssim``)  median over patients                                        order statistics
+``quality.psnr.difference_to_reference``       mean paired difference, dB                                  paired t
+``worst_case.relative_change.max``             largest found (``relative_error``, ``gain``,                below only
+                                               ``local_damage`` likewise)
+``worst_case.relative_change.median``          median over patients of what was found                      order statistics
+``worst_case.relative_change.p90``             90 % quantile over patients of what was found               order statistics
+``worst_case.amplification_over_noise``        geometric mean of found over noise of the same norm         t on logarithms
+``worst_case.relative_change``                 geometric mean of found over the reference's found          t on logarithms
+``.ratio_to_reference``
+``structure.recovery.min``                     least recovery of an identifiable detail                    above only
+``structure.recovery.median``                  median over patients of the mean recovery                   order statistics
+``structure.lost_fraction``                    share of patients with a recovery below 0.5                 Clopper-Pearson
+``structure.outside_energy.max``               largest energy outside the detail over that of the detail   below only
+``sampling.more_is_poorer``                    largest mean paired rise of NRMSE with more samples         paired t, Bonferroni
+``lipschitz.<bracket>``                        largest gain found                                          the bracket
+=============================================  ==========================================================  ====================
+
+Worst-case statistics are taken at the largest radius. Bounds are one-sided at the stated level, one value a patient; with
+too few patients there is none, and that is said. Nothing is decided here: see `stabtest.findings.decide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from stabtest import statistics
+from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
+from stabtest.findings.verdicts import Finding
+from stabtest.stability.summaries.context import Context
+from stabtest.stability.summaries.lipschitz import summarise_lipschitz
+from stabtest.stability.summaries.quality import summarise_quality
+from stabtest.stability.summaries.sampling import summarise_sampling
+from stabtest.stability.summaries.structure import summarise_structure
+from stabtest.stability.summaries.worst_case import summarise_worst_case
+
+
+def summarise(
+    rows: Iterable[Record],
+    *,
+    roles: Mapping[str, str],
+    patients: Mapping[str, str] | None = None,
+    gates: Sequence[Gate] = (),
+    level: float = statistics.LEVEL,
+) -> list[Finding]:
+    """Findings from the rows of any tests, methods and cases.
+
+    Parameters
+    ----------
+    rows
+        Rows of `stabtest.findings.records`, in any order; kinds that have no statistic are passed over.
+    roles
+        Method name to "under test", "reference" or "baseline", in the order of the report.
+    patients
+        Case name to patient; a case that is not in it is its own patient.
+    gates
+        Validity checks; a failed one whose ``subject`` is a method's name invalidates that method's findings.
+    level
+        One-sided level of the bounds.
+
+    Returns
+    -------
+    list of Finding
+        Not yet decided; in the order quality, worst case, structure, sampling, Lipschitz, and within it by method.
+
+    Examples
+    --------
+    >>> row = QualityRow(case="a", method="net", nrmse=0.1, psnr=30.0, ssim=0.9)
+    >>> [(f.statistic, f.value, f.interval) for f in summarise([row], roles={"net": "under test"})][1]
+    ('quality.psnr.median', 30.0, None)
+    """
+    every = list(rows)
+    context = Context(roles=dict(roles), patients=dict(patients or {}), gates=tuple(gates), level=level)
+    tested = next((method for method, role in roles.items() if role == "under test"), "the network")
+    return [
+        *summarise_quality([row for row in every if isinstance(row, QualityRow)], context),
+        *summarise_worst_case([row for row in every if isinstance(row, WorstCaseRow)], context),
+        *summarise_structure([row for row in every if isinstance(row, StructureRow)], context),
+        *summarise_sampling([row for row in every if isinstance(row, SamplingRow)], context),
+        *summarise_lipschitz([row for row in every if isinstance(row, Bracket)], tested, context),
+    ]
