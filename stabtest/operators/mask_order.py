@@ -74,7 +74,9 @@ def equispaced_columns(width: int, centre: int, lines: int, seed: int) -> Ranks:
     """
     block = _centre_block(width, centre)
     rest = np.setdiff1d(np.arange(width), block)
-    offset = float(_uniform(1, seed)[0])
+    draws = _uniform(1 + width, seed)
+    # Distances are whole numbers: parts of one only break ties, which would else fill k-space from the left.
+    offset, jitter = float(draws[0]), 0.9 * draws[1:]
     positions = np.floor((np.arange(lines) + offset) * rest.size / max(lines, 1)).astype(np.int64)
     chosen = rest[np.minimum(positions, rest.size - 1)] if lines else rest[:0]
     order = [*block.tolist()]
@@ -85,7 +87,7 @@ def equispaced_columns(width: int, centre: int, lines: int, seed: int) -> Ranks:
         waiting = np.zeros(width, dtype=bool)
         waiting[candidates] = True
         while waiting.any():
-            column = int(np.argmax(np.where(waiting, nearest, -1.0)))
+            column = int(np.argmax(np.where(waiting, nearest + jitter, -1.0)))
             waiting[column] = False
             order.append(column)
             nearest = np.minimum(nearest, np.abs(np.arange(width) - column))

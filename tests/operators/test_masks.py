@@ -84,6 +84,13 @@ def test_equispaced_lines_are_equispaced_outside_the_centre():
     assert set(np.diff(left)) <= {int(np.floor(spacing)), int(np.ceil(spacing))}
 
 
+def test_equispaced_family_grows_on_both_sides_alike():
+    family = MaskFamily("cartesian_equispaced", (1, 256), 8.0, 0.04, seed=2)
+    for fraction in (0.08, 0.18, 0.3, 0.6):
+        line = family.at(fraction)[0]
+        assert abs(int(line[:128].sum()) - int(line[128:].sum())) <= 0.25 * int(line.sum())
+
+
 def test_gaussian_density_falls_from_the_centre():
     family = [MaskFamily("cartesian_gaussian", (1, 128), 4.0, 0.0, seed=s).trained[0].float() for s in range(200)]
     rate = torch.stack(family).mean(0)
