@@ -1,6 +1,7 @@
 """How a user's network is loaded, adapted to ``f(y, A) -> image``, and checked."""
 
 from stabtest.networks.channels import Channels
+from stabtest.networks.gates import check_network, require
 from stabtest.networks.load import load_factory, sha256
 from stabtest.networks.magnitude import Magnitude, comparable, returns_magnitude
 from stabtest.networks.protocol import Network, Reconstructor
@@ -17,9 +18,11 @@ __all__ = [
     "Scale",
     "Takes",
     "WrappedNetwork",
+    "check_network",
     "comparable",
     "load_factory",
     "load_weights",
+    "require",
     "returns_magnitude",
     "sha256",
     "wrap",
