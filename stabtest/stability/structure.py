@@ -24,6 +24,7 @@ fill in what the scanner cannot see.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +34,7 @@ import torch
 from torch import Tensor
 
 from stabtest import phantoms, tensors
-from stabtest.errors import ConfigError
+from stabtest.errors import ConfigError, DataError
 from stabtest.findings.records import Picture, StructureRow
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 from stabtest.stability.insertion import FACTOR, Insertion, insert_lesion
@@ -115,7 +116,7 @@ class StructureTest:
         shown: list[Picture] = []
         total = len(self.diameters_px) * len(self.contrasts) * self.sites
         for diameter in self.diameters_px:
-            sites = phantoms.candidate_sites(case.reference_image, diameter=diameter, count=self.sites, seed=seed)
+            sites = places(case, diameter=diameter, count=self.sites, seed=seed)
             for contrast in self.contrasts:
                 for k, site in enumerate(sites):
                     detail = insert_lesion(case, fine, site=site, diameter=diameter, contrast=contrast)
@@ -128,6 +129,20 @@ class StructureTest:
                     if progress is not None:
                         progress(len(rows), total)
         return Outcome(tuple(rows), tuple(shown))
+
+
+def places(case: Case, *, diameter: float, count: int, seed: int) -> tuple[tuple[int, int], ...]:
+    """Where details go: the flattest fifth of the body if it has room, else the flattest half, else anywhere in the body.
+
+    Raises
+    ------
+    DataError
+        If the body has no room for them at all.
+    """
+    for share in (0.2, 0.5):
+        with contextlib.suppress(DataError):
+            return phantoms.candidate_sites(case.reference_image, diameter=diameter, count=count, seed=seed, share=share)
+    return phantoms.candidate_sites(case.reference_image, diameter=diameter, count=count, seed=seed, share=1.0)
 
 
 def recovery(change: Tensor, template: Tensor, region: Tensor) -> float:
