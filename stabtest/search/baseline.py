@@ -1,0 +1,75 @@
+"""What noise of the same norm does: the baseline without which a worst case cannot be read.
+
+A perturbation of norm ``R`` in a random direction is what a scanner's thermal noise looks like. In ``n`` dimensions a
+random direction has almost no share of any particular one, so a worst case is larger by a factor that grows with the
+dimension, also for a harmless linear method; the report shows both, for the network and for the reference method.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stabtest import tensors
+from stabtest.errors import SearchError
+from stabtest.operators.base import LinearOperator
+from stabtest.search.constraints import Domain, ball
+from stabtest.search.problem import Reconstructor
+from stabtest.search.worst_case import absolute_radius, reconstruct_clean, reference_norm
+
+
+def gaussian_baseline(
+    reconstructor: Reconstructor,
+    operator: LinearOperator,
+    measurement: Tensor,
+    *,
+    radius: float | Tensor,
+    relative: bool = True,
+    domain: Domain = "measurement",
+    truth: Tensor | None = None,
+    draws: int = 8,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Relative change under Gaussian noise scaled to exactly the radius.
+
+    Parameters
+    ----------
+    reconstructor, operator, measurement, radius, relative, domain, truth
+        As in `stabtest.search.worst_case`.
+    draws
+        Noise realisations; each image has its own.
+    generator
+        Seed 0 if not given.
+
+    Returns
+    -------
+    Tensor
+        ``||f(y+n) - f(y)|| / ||f(y)||``, shape ``(draws, B)``.
+
+    Raises
+    ------
+    SearchError
+        If there are no draws or the radius does not fit.
+
+    Examples
+    --------
+    >>> from stabtest.operators import Identity
+    >>> gaussian_baseline(lambda y, A: 2 * y, Identity((2, 2)), torch.ones(1, 1, 2, 2), radius=0.1, draws=2)
+    tensor([[0.1000],
+            [0.1000]])
+    """
+    if draws < 1:
+        raise SearchError("draws", expected="at least 1", came=str(draws))
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    y = operator.range.check(measurement, "measurement").detach()
+    clean = reconstruct_clean(reconstructor, operator, y)
+    unit = reference_norm(operator, y, domain=domain, truth=truth)
+    sphere = ball(domain, operator, absolute_radius(radius, unit if relative else torch.ones_like(unit)))
+    size = tensors.norm(clean).clamp_min(torch.finfo(unit.dtype).tiny)
+    changes: list[Tensor] = []
+    with torch.no_grad():
+        for _ in range(draws):
+            noise = sphere.space.randn(len(y), generator=generator, dtype=unit.dtype, device=y.device)
+            perturbed = reconstructor(y + sphere.perturbation(sphere.maximise_linear(noise)), operator)
+            changes.append(tensors.norm(perturbed - clean) / size)
+    return torch.stack(changes)

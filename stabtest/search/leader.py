@@ -1,0 +1,117 @@
+r"""What a search has found so far: the best feasible iterate of each image, and what it cost.
+
+Ascent on a non-concave objective is not monotone, and the images of a batch peak at different steps. So the search keeps,
+per image, the best point it has evaluated together with the gradient there (for the refinement), and the record of
+evaluations against best value from which convergence is judged. Every point offered must be feasible.
+
+Convergence is judged by doubling of the budget: if the second half of the evaluations raised the best value by more
+than 1 % over that of the first half, the search was ``"still rising"`` and a larger budget would probably find more;
+else it is ``"converged"``, which is a statement about this search and not about the network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stabtest.search.problem import Evaluation, GradientHealth
+
+Status = Literal["converged", "still rising", "no usable gradient"]
+Progress = Callable[[int, int], None]
+"""Called as ``progress(evaluations done, evaluations planned)`` after each evaluation of the network."""
+
+
+class Leader:
+    """The best point of each image; the one mutable object of a search.
+
+    Parameters
+    ----------
+    like
+        A tensor of the variable's shape ``(B, ...)``; the leader starts as zero perturbation with value ``-inf``.
+    planned
+        Evaluations that the search may spend, for `progress`.
+    progress
+        Called after every evaluation.
+
+    Attributes
+    ----------
+    value, variable, gradient
+        Best objective ``(B,)``, where it was found, and the gradient there.
+    evaluations
+        Evaluations of the perturbed network so far, per image, with or without gradient.
+    """
+
+    def __init__(self, like: Tensor, *, planned: int, progress: Progress | None = None) -> None:
+        batch = like.shape[0]
+        real = like.real.dtype if like.is_complex() else like.dtype
+        self.value = torch.full((batch,), -torch.inf, dtype=real, device=like.device)
+        self.variable = torch.zeros_like(like)
+        self.gradient = torch.zeros_like(like)
+        self.evaluations = 0
+        self._record: list[Tensor] = []
+        self._health: list[Tensor] = []
+        self._planned, self._progress = planned, progress
+
+    def offer(self, v: Tensor, evaluation: Evaluation) -> Tensor:
+        """Take ``v`` where it beats the leader; return where it did, ``(B,)`` boolean.
+
+        A value that is not finite never leads; it is recorded as unhealthy.
+        """
+        better = (evaluation.value > self.value) & torch.isfinite(evaluation.value)
+        self.value = torch.where(better, evaluation.value, self.value)
+        here = better.reshape(-1, *([1] * (v.ndim - 1)))
+        self.variable = torch.where(here, v, self.variable)
+        self.gradient = torch.where(here, evaluation.gradient, self.gradient)
+        self._health.append(evaluation.health)
+        self._count()
+        return better
+
+    def count(self, evaluation: Evaluation) -> None:
+        """Count an evaluation whose point is no candidate (another objective, another radius)."""
+        self._health.append(evaluation.health)
+        self._count()
+
+    def _count(self) -> None:
+        self.evaluations += 1
+        self._record.append(self.value)
+        if self._progress is not None:
+            self._progress(self.evaluations, max(self._planned, self.evaluations))
+
+    def history(self, unit: Tensor) -> list[list[tuple[int, float]]]:
+        """For each image the rises of the record: ``(evaluations, best value / unit)``, with ``unit`` ``(B,)``.
+
+        Only the evaluations at which the best value rose are listed, and the last.
+        """
+        record = torch.stack(self._record) / unit
+        rows: list[list[tuple[int, float]]] = []
+        for curve in record.T.tolist():
+            rises = [k for k, value in enumerate(curve) if k == len(curve) - 1 or k == 0 or value > curve[k - 1]]
+            rows.append([(k + 1, curve[k]) for k in rises if curve[k] > -torch.inf])
+        return rows
+
+    def health(self) -> Tensor:
+        """The worst `GradientHealth` met by each image, ``(B,)``."""
+        return torch.stack(self._health).amax(0)
+
+    def status(self, *, tolerance: float = 0.01) -> list[Status]:
+        """The word for each image, by the rule of this module.
+
+        Parameters
+        ----------
+        tolerance
+            Relative rise in the second half of the evaluations above which the search is called still rising.
+        """
+        usable = ((torch.stack(self._health) == GradientHealth.USABLE).float().mean(0) >= 0.5).tolist()
+        half, last = self._record[(len(self._record) - 1) // 2].tolist(), self.value.tolist()
+        return [
+            "no usable gradient" if not ok else "still rising" if _rose(early, late, tolerance) else "converged"
+            for ok, early, late in zip(usable, half, last, strict=True)
+        ]
+
+
+def _rose(early: float, late: float, tolerance: float) -> bool:
+    return early == -math.inf or late - early > tolerance * abs(early)

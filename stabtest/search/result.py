@@ -1,0 +1,131 @@
+"""What a worst-case search hands back: the witness, the damage, and how far to trust the search.
+
+Ratios as in `stabtest.findings.records`: ``relative_change = ||f(y+e) - f(y)|| / ||f(y)||``, ``relative_error =
+||f(y+e) - x|| / ||x||``, ``gain = ||f(y+e) - f(y)|| / ||e||`` with ``e`` in the measurement domain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from stabtest.search.leader import Status
+from stabtest.search.problem import GradientHealth
+
+
+@dataclass(frozen=True)
+class WorstCase:
+    """The most damaging admissible perturbation found, for each image of the batch.
+
+    "Found" is the word: a search bounds the worst case from below. Every figure here was computed from the stored witness by a
+    fresh forward pass (`stabtest.search.verify`).
+
+    Attributes
+    ----------
+    perturbation
+        ``e``, measurement domain, zero where nothing is measured, ``(B, *range)``.
+    image_perturbation
+        ``r`` with ``e = A r`` where the search was in the image domain, ``(B, *domain)``; else ``None``.
+    clean, perturbed
+        ``f(y)`` and ``f(y + e)``, ``(B, 1, H, W)``.
+    objective
+        What was maximised, at the witness, ``(B,)``.
+    distance
+        ``||f(y+e) - f(y)||``, ``(B,)``.
+    gain, relative_change
+        See the module's docstring, ``(B,)``.
+    relative_error, clean_error
+        ``||f(y+e) - x|| / ||x||`` and ``||f(y) - x|| / ||x||``, ``(B,)``; ``None`` without a truth.
+    radius
+        Absolute radius, of ``e`` or of ``r``, ``(B,)``.
+    violation
+        Relative violation of the constraint by the witness, in float64, ``(B,)``; at most 1e-6.
+    evaluations
+        Evaluations of the perturbed network per image, with or without gradient.
+    history
+        For each image ``(evaluations, best objective so far / ||f(y)||)`` at every rise; with the objective
+        ``"clean"`` this is the best relative change so far.
+    status
+        For each image: did doubling the budget still pay (`stabtest.search.leader`)?
+    health
+        Worst `GradientHealth` met, ``(B,)`` integers.
+    """
+
+    perturbation: Tensor
+    image_perturbation: Tensor | None
+    clean: Tensor
+    perturbed: Tensor
+    objective: Tensor
+    distance: Tensor
+    gain: Tensor
+    relative_change: Tensor
+    relative_error: Tensor | None
+    clean_error: Tensor | None
+    radius: Tensor
+    violation: Tensor
+    evaluations: int
+    history: list[list[tuple[int, float]]]
+    status: list[Status]
+    health: Tensor
+
+    @property
+    def variable(self) -> Tensor:
+        """The witness in the domain of the search: what `worst_case` takes as ``start``."""
+        return self.perturbation if self.image_perturbation is None else self.image_perturbation
+
+    @property
+    def gradient_healthy(self) -> list[bool]:
+        """Whether every gradient of an image was finite and not zero."""
+        return [code == GradientHealth.USABLE for code in self.health.tolist()]
+
+    @property
+    def gradient_words(self) -> list[str]:
+        """``"usable"``, ``"zero"``, ``"not finite"`` or ``"disconnected"``, the worst met by each image."""
+        return [GradientHealth(code).words for code in self.health.tolist()]
+
+
+def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
+    """Image by image the search that found more, ``a`` where they are equal; the evaluations of both count.
+
+    Both must be of the same problem, ``a`` made before ``b``: the history is that of ``a`` continued by ``b``.
+    """
+    take_b = (b.objective > a.objective) | ~torch.isfinite(a.objective)
+    chosen: dict[str, Tensor | None] = {}
+    for field in fields(WorstCase):
+        left, right = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(left, Tensor) and isinstance(right, Tensor) and field.name not in ("radius", "health"):
+            chosen[field.name] = torch.where(take_b.reshape(-1, *([1] * (left.ndim - 1))), right, left)
+    status = [right if pick else left for pick, left, right in zip(take_b.tolist(), a.status, b.status, strict=True)]
+    return replace(
+        a,
+        **chosen,
+        evaluations=a.evaluations + b.evaluations,
+        history=[_continued(left, right, a.evaluations) for left, right in zip(a.history, b.history, strict=True)],
+        status=status,
+        health=torch.maximum(a.health, b.health),
+    )
+
+
+def lowered_into(small: WorstCase, large: WorstCase) -> WorstCase:
+    """``large`` with the witness of a smaller radius wherever that does more damage: it is feasible there as well."""
+    moved = replace(
+        small,
+        radius=large.radius,
+        violation=torch.zeros_like(small.violation),
+        evaluations=0,
+        history=[[(0, rows[-1][1])] if rows else [] for rows in small.history],
+        status=large.status,
+        health=large.health,
+    )
+    return better_of(large, moved)
+
+
+def _continued(first: list[tuple[int, float]], second: list[tuple[int, float]], spent: int) -> list[tuple[int, float]]:
+    """One record after the other; the best value never falls."""
+    rows = list(first)
+    for count, value in second:
+        value = max(value, rows[-1][1]) if rows else value
+        rows.append((spent + count, value))
+    return rows
