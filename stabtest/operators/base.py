@@ -108,6 +108,16 @@ class LinearOperator(ABC):
         Measurements are simulated through it, so that nothing is reconstructed on the grid it was simulated on.
         """
 
+    def norm_bound(self) -> float:
+        """An upper bound of ``||A||``, cheap to have; step sizes of iterative methods rest on it.
+
+        Operators with a closed form override it. The default, for operators that do not, is the Lanczos estimate (from below)
+        plus 2 %, which is a bound in practice but not a certificate.
+        """
+        from stabtest.operators.checks import operator_norm
+
+        return 1.02 * operator_norm(self, generator=torch.Generator().manual_seed(0)).value
+
     @abstractmethod
     def describe(self) -> dict[str, str | int | float]:
         """What the report prints about this operator (kind, sizes, realised sampling fraction, ...)."""

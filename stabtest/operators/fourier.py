@@ -104,6 +104,10 @@ class Fourier(LinearOperator):
         """The same scan of an object on a grid ``factor`` times finer (`FineFourier`)."""
         return FineFourier(self.mask, factor)
 
+    def norm_bound(self) -> float:
+        """1: the transform is unitary and the mask a projection."""
+        return 1.0
+
     def describe(self) -> dict[str, str | int | float]:
         """Kind, grid and realised sampling fraction."""
         height, width = self.mask.shape
@@ -172,6 +176,10 @@ class FineFourier(LinearOperator):
     def refine(self, factor: int) -> FineFourier:
         """Finer still: the factors multiply."""
         return FineFourier(self.mask, self.factor * check_factor(factor))
+
+    def norm_bound(self) -> float:
+        """``1 / factor``: the transform is unitary, the phase of modulus 1."""
+        return 1.0 / self.factor
 
     def describe(self) -> dict[str, str | int | float]:
         """As `Fourier.describe`, with the factor."""

@@ -54,6 +54,10 @@ class Identity(LinearOperator):
         _, height, width = self.domain.shape
         return BlockMean((height, width), factor, is_complex=self.domain.is_complex)
 
+    def norm_bound(self) -> float:
+        """1."""
+        return 1.0
+
     def describe(self) -> dict[str, str | int | float]:
         """Kind and size."""
         _, height, width = self.domain.shape
@@ -102,6 +106,10 @@ class BlockMean(LinearOperator):
         """Finer still: the factors multiply."""
         _, height, width = self.range.shape
         return BlockMean((height, width), self.factor * check_factor(factor), is_complex=self.range.is_complex)
+
+    def norm_bound(self) -> float:
+        """``1 / factor``: ``A A* = I / factor^2``."""
+        return 1.0 / self.factor
 
     def describe(self) -> dict[str, str | int | float]:
         """Kind, size and factor."""

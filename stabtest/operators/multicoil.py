@@ -84,6 +84,10 @@ class MultiCoilFourier(LinearOperator):
             fine_sensitivities = _interpolate(self.sensitivities, factor)
         return FineMultiCoilFourier(self.mask, fine_sensitivities, factor)
 
+    def norm_bound(self) -> float:
+        """Largest root sum of squares of the sensitivities: ``||A x||^2 <= sum_c ||s_c x||^2``."""
+        return float(self.sensitivities.abs().square().sum(0).max().sqrt())
+
     def describe(self) -> dict[str, str | int | float]:
         """Kind, grid, number of coils and realised sampling fraction."""
         coils, height, width = self.range.shape
@@ -141,6 +145,10 @@ class FineMultiCoilFourier(LinearOperator):
         """Finer still: the factors multiply, the fine maps are interpolated."""
         factor = check_factor(factor)
         return FineMultiCoilFourier(self.mask, _interpolate(self.sensitivities, factor), self.factor * factor)
+
+    def norm_bound(self) -> float:
+        """Largest root sum of squares of the sensitivities, over ``factor``."""
+        return float(self.sensitivities.abs().square().sum(0).max().sqrt()) / self.factor
 
     def describe(self) -> dict[str, str | int | float]:
         """As `MultiCoilFourier.describe`, with the factor."""

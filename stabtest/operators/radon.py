@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stabtest.errors import OperatorError
@@ -163,6 +164,18 @@ class Radon(LinearOperator):
             centre_offset=g.centre_offset,
             window=self.window,
         )
+
+    def norm_bound(self) -> float:
+        """``sqrt(max_i (R^T R 1)_i)``, an upper bound since ``R`` has no negative entry (Collatz and Wielandt).
+
+        For such matrices the spectral radius of ``R^T R`` is at most ``max_i (R^T R v)_i / v_i`` for every positive ``v``.
+        """
+        return self._norm_bound
+
+    @cached_property
+    def _norm_bound(self) -> float:
+        ones = self.domain.zeros(dtype=torch.float64) + 1
+        return float(self.adjoint(self.forward(ones)).max().sqrt())
 
     def describe(self) -> dict[str, str | int | float]:
         """Kind, sizes, numbers of views and bins, angular span."""

@@ -1,0 +1,1 @@
+"""Training of the zoo: ``python -m experiments.training NAME``."""

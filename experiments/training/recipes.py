@@ -1,0 +1,97 @@
+"""What each network of the zoo is trained on.
+
+Seeds of phantoms are disjoint by purpose, and far from the small seeds that an audit uses by default, so that no audited
+image was ever trained on: training from 10 000 000, choice of regularisation weights from 20 000 000, held-out evaluation
+from 30 000 000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stabtest.operators.base import LinearOperator
+from stabtest.operators.fourier import Fourier
+from stabtest.operators.masks import cartesian_gaussian
+from stabtest.operators.radon import Radon
+
+TRAINING_SEED = 10_000_000
+TUNING_SEED = 20_000_000
+HELD_OUT_SEED = 30_000_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that determines a trained network.
+
+    ``noise`` is the standard deviation of the measurement noise: relative to the largest image value in MRI, to the largest
+    value of the sinogram in CT.
+    """
+
+    name: str
+    modality: Literal["mri", "ct"]
+    phantom: str
+    size: int
+    operator: dict[str, object]
+    noise: float
+    channels: Literal["real-imag", "native"]
+    scale: Literal["max", "none"]
+    network: dict[str, int]
+    images: int
+    steps: int
+    batch: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-5
+    seed: int = 0
+    full_precision_from: float = 0.85
+    """Share of the steps after which training leaves bfloat16 for float32."""
+    tv_weights: tuple[float, ...] = field(default=())
+    """Candidates for the regularisation weight of the reference method."""
+
+    def build_operator(self) -> LinearOperator:
+        """The forward model."""
+        if self.modality == "ct":
+            return Radon(self.size, int(str(self.operator["angles"])))
+        return Fourier(
+            cartesian_gaussian(
+                (self.size, self.size),
+                acceleration=float(str(self.operator["acceleration"])),
+                centre_fraction=float(str(self.operator["centre_fraction"])),
+                seed=int(str(self.operator["seed"])),
+            )
+        )
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="unet-mri",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator={"kind": "fourier", "mask": "cartesian_gaussian", "acceleration": 4, "centre_fraction": 0.08, "seed": 0},
+            noise=0.01,
+            channels="real-imag",
+            scale="max",
+            network={"channels": 2, "width": 16, "depth": 3},
+            images=2000,
+            steps=7000,
+            tv_weights=(3e-4, 1e-3, 2e-3, 4e-3, 8e-3),
+        ),
+        Recipe(
+            name="fbpconvnet-ell50",
+            modality="ct",
+            phantom="ellipses",
+            size=128,
+            operator={"kind": "radon", "angles": 50},
+            noise=0.02,
+            channels="native",
+            scale="none",
+            network={"channels": 1, "width": 16, "depth": 3},
+            images=6000,
+            steps=7000,
+            tv_weights=(3e-4, 7e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
+        ),
+    )
+}

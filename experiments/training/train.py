@@ -1,0 +1,126 @@
+"""The training loop: least squares with AdamW and a one-cycle learning rate, resumable, deterministic from the seed.
+
+The network sees what it will see when wrapped by `stabtest.networks.wrap`: the direct reconstruction, as two real channels
+and divided by its largest modulus where the recipe says so. Most steps run in bfloat16 (the loss and the weights stay
+float32), the last ones in float32.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from experiments.training.data import Images, add_noise, augment, simulate
+from experiments.training.recipes import TRAINING_SEED, Recipe
+from reconstructors.unet import UNet
+from stabtest.operators.base import LinearOperator
+
+CHECKPOINT_EVERY = 500
+
+
+def to_channels(image: Tensor) -> Tensor:
+    """Complex ``(B, 1, H, W)`` to real ``(B, 2, H, W)``; real images stay."""
+    return torch.cat([image.real, image.imag], dim=1) if image.is_complex() else image
+
+
+def make_batch(
+    recipe: Recipe, operator: LinearOperator, images: Images, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Network input and target of one training step, ``(B, C, H, W)`` each."""
+    chosen = torch.randint(0, len(images.truth), (recipe.batch,), generator=generator)
+    truth, measurement = images.truth[chosen], images.measurement[chosen]
+    if recipe.modality == "mri":
+        truth = augment(truth, generator=generator)
+        measurement = operator.forward(truth)
+    y = add_noise(measurement, truth, recipe, operator, generator=generator)
+    start = operator.pseudo_inverse(y)
+    size = start.abs().flatten(1).amax(1).reshape(-1, 1, 1, 1) if recipe.scale == "max" else torch.ones(1)
+    return to_channels(start / size), to_channels(truth / size)
+
+
+def load_images(recipe: Recipe, operator: LinearOperator, folder: Path) -> Images:
+    """The training images, drawn at the first call and kept beside the checkpoints."""
+    kept = folder / "images.pt"
+    if kept.exists():
+        return Images(**torch.load(kept, weights_only=True))
+    images = simulate(recipe, operator, first_seed=TRAINING_SEED, count=recipe.images)
+    torch.save({"truth": images.truth, "measurement": images.measurement}, kept.with_suffix(".partial"))
+    kept.with_suffix(".partial").replace(kept)
+    return images
+
+
+def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | None = None) -> UNet:
+    """Train to the end, from the last checkpoint in ``folder`` if there is one.
+
+    Parameters
+    ----------
+    recipe
+        What to train.
+    folder
+        Where checkpoints and ``loss.jsonl`` go.
+    threads
+        Threads of PyTorch; the result is reproducible for a given number.
+    only_steps
+        Stop early (to compare the start of a loss curve); the schedule stays that of the whole run.
+    """
+    torch.set_num_threads(threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    operator = recipe.build_operator()
+    began = time.perf_counter()
+    images = load_images(recipe, operator, folder)
+    print(f"{recipe.name}: {recipe.images} phantoms in {time.perf_counter() - began:.0f} s", flush=True)
+
+    torch.manual_seed(recipe.seed)
+    network = UNet(**recipe.network).to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.05, div_factor=10, final_div_factor=1e3
+    )
+    first, checkpoint = 0, folder / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["step"]
+
+    recent: list[float] = []
+    began = time.perf_counter()
+    with (folder / "loss.jsonl").open("a", encoding="utf-8") as log:
+        for step in range(first, min(recipe.steps, only_steps or recipe.steps)):
+            # One generator a step: a resumed run draws what an uninterrupted one would have drawn.
+            generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+            source, target = make_batch(recipe, operator, images, generator=generator)
+            low = step < recipe.full_precision_from * recipe.steps
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+                estimate = network(source.contiguous(memory_format=torch.channels_last))
+            loss = (estimate.float() - target).square().mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            recent.append(loss.item())
+            if (step + 1) % 50 == 0:
+                mean, recent = sum(recent) / len(recent), []
+                log.write(json.dumps({"step": step + 1, "loss": mean}) + "\n")
+                log.flush()
+                rate = (time.perf_counter() - began) / (step + 1 - first)
+                print(f"{recipe.name} step {step + 1}/{recipe.steps} loss {mean:.3e} {rate:.2f} s/step", flush=True)
+            if (step + 1) % CHECKPOINT_EVERY == 0:
+                partial = checkpoint.with_suffix(".partial")
+                torch.save(
+                    {
+                        "network": network.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "step": step + 1,
+                    },
+                    partial,
+                )
+                partial.replace(checkpoint)
+    return network.eval()

@@ -1,0 +1,130 @@
+"""Finding a reconstructor by name.
+
+A classical method is a callable ``(y, operator) -> image``; a trained network is an ``nn.Module`` with a note of how it
+wants its input (`stabtest.networks.wrap` adapts it). Both come as an `Entry` with a card that says what the method is and,
+for networks, what they were trained on and how well they did on held-out images.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stabtest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HERE = Path(__file__).parent
+
+_CLASSICAL = {
+    "zero-filled": "Zero-filled inverse Fourier transform: linear, what an undersampled scan shows without any prior.",
+    "fbp": "Filtered back-projection with the plain ramp filter: linear, the classical CT reconstruction.",
+    "tv": "Total variation by PDHG (Chambolle and Pock 2011): sparse regularisation, the reference method.",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One reconstructor of the zoo.
+
+    Attributes
+    ----------
+    name
+        Its name in the zoo.
+    card
+        Model card: description, source; for a network also data, steps, seed, held-out metrics, loss curve, SHA-256.
+    module
+        The trained network in evaluation mode with frozen parameters, or ``None`` for a classical method.
+    make
+        For a classical method: ``make(**settings)`` gives the callable ``(y, operator) -> image``.
+    takes, channels, scale
+        For a network: arguments of `stabtest.networks.wrap`.
+    weights
+        For a network: the weight file.
+    """
+
+    name: str
+    card: dict[str, Any]
+    module: nn.Module | None = None
+    make: Callable[..., Callable[..., Any]] | None = None
+    takes: str = "pseudo_inverse"
+    channels: str = "native"
+    scale: str = "none"
+    weights: Path | None = None
+
+
+def names() -> list[str]:
+    """All names that `load` knows, classical methods first."""
+    return [*_CLASSICAL, *sorted(path.stem for path in (HERE / "cards").glob("*.json"))]
+
+
+def read_card(name: str) -> dict[str, Any]:
+    """The model card of a trained network, without loading its weights."""
+    return json.loads((HERE / "cards" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def load(name: str) -> Entry:
+    """Load a reconstructor.
+
+    Parameters
+    ----------
+    name
+        One of `names`.
+
+    Returns
+    -------
+    Entry
+        Ready to be called (classical) or wrapped (network).
+
+    Raises
+    ------
+    ConfigError
+        If there is no such reconstructor.
+
+    Examples
+    --------
+    >>> load("tv").card["description"].split(":")[0]
+    'Total variation by PDHG (Chambolle and Pock 2011)'
+    """
+    if name in _CLASSICAL:
+        return Entry(name, {"name": name, "description": _CLASSICAL[name]}, make=_classical(name))
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        raise ConfigError(
+            f"zoo: no reconstructor {name!r}",
+            expected=f"one of {', '.join(names())}",
+            remedy=f"did you mean {near[0]!r}?" if near else "stabtest zoo lists them",
+        )
+    from safetensors.torch import load_file
+
+    from reconstructors.unet import UNet
+
+    card = read_card(name)
+    module = UNet(**card["architecture"])
+    weights = HERE / "weights" / card["weights"]
+    module.load_state_dict(load_file(weights))
+    return Entry(
+        name,
+        card,
+        module=module.eval().requires_grad_(False),
+        takes=card["takes"],
+        channels=card["channels"],
+        scale=card["scale"],
+        weights=weights,
+    )
+
+
+def _classical(name: str) -> Callable[..., Callable[..., Any]]:
+    if name == "tv":
+        from reconstructors.tv import TotalVariation
+
+        return TotalVariation
+    from reconstructors import linear
+
+    method = {"zero-filled": linear.zero_filled, "fbp": linear.fbp}[name]
+    return lambda: method
