@@ -1,10 +1,20 @@
-"""The tests: one file, one question that a reviewer would ask, one measured statistic with its gate and its interval."""
+"""The tests: one file, one question that a reviewer would ask, one measured statistic with its gate and its interval.
+
+- `quality`: how good is the image when nothing is wrong?
+- `worst_case`: what is the smallest disturbance that ruins it?
+- `structure`: would a small lesion be seen?
+- `sampling`: does it get better with more samples?
+- `lipschitz`: how much can it amplify at all?
+
+`summarise` turns their rows into findings.
+"""
 
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.quality import quality
 from stabtest.stability.sampling import SamplingTest, statements
 from stabtest.stability.structure import StructureTest
 from stabtest.stability.summary import summarise
+from stabtest.stability.worst_case import WorstCaseTest, replay
 
 __all__ = [
     "Case",
@@ -14,7 +24,9 @@ __all__ = [
     "Resampled",
     "SamplingTest",
     "StructureTest",
+    "WorstCaseTest",
     "quality",
+    "replay",
     "statements",
     "summarise",
 ]

@@ -1,0 +1,248 @@
+"""What is the smallest disturbance that ruins the image? The worst admissible perturbation found, at each of several radii.
+
+Antun et al., PNAS 117 (2020) 30088-30095, call it the first instability: a perturbation too small to be seen in the image or
+in the samples gives severe artefacts. For each relative radius ``r`` the search of `stabtest.search` looks for
+
+    max ||f(y + e) - f(y)||   subject to   ||e|| <= r ||y||,   e on measured samples only
+
+(or ``e = A p`` with ``||p|| <= r ||x||`` in the image domain, or the distance to the truth as objective). Reported are the
+relative change, the error against the truth beside that of the clean image, the gain, and the local damage
+(`stabtest.metrics.local_damage`), all recomputed from the stored witness.
+
+What is found is a lower bound of the worst that exists. It means something only beside two others, which are therefore
+measured too: Gaussian noise of the same norm, and the reference method under the same search with the same budget. The
+gates: the witness is admissible (its violation is recomputed in float64), and the gradient was usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stabtest import metrics
+from stabtest.errors import ConfigError
+from stabtest.findings.records import Picture, WorstCaseRow
+from stabtest.networks.magnitude import comparable
+from stabtest.search import WorstCase, gaussian_baseline, worst_case_curve
+from stabtest.stability.cases import Case, Method, Outcome, Progress
+from stabtest.stability.pictures import perturbation_picture, picture, slug
+
+
+@dataclass(frozen=True)
+class WorstCaseTest:
+    """The worst-case search over a curve of radii.
+
+    Parameters
+    ----------
+    radii
+        Relative radii, positive; to ``||y||`` in the measurement domain, to ``||x||`` in the image domain.
+    domain
+        Where the perturbation lives.
+    objective
+        Distance to the clean reconstruction or to the truth.
+    steps, restarts, jacobian_steps
+        The budget of each search (`stabtest.search.worst_case`).
+    noise_draws
+        Realisations of Gaussian noise of the same norm.
+    pictures
+        True: at the largest and one middle radius; False: none; or the radii to draw.
+
+    Raises
+    ------
+    ConfigError
+        If there is no radius, one is not positive or comes twice, or there is no draw.
+    """
+
+    radii: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05)
+    domain: Literal["measurement", "image"] = "measurement"
+    objective: Literal["clean", "truth"] = "clean"
+    steps: int = 20
+    restarts: int = 2
+    jacobian_steps: int = 4
+    noise_draws: int = 8
+    pictures: bool | tuple[float, ...] = True
+
+    def __post_init__(self) -> None:
+        if not self.radii or min(self.radii) <= 0 or len(set(self.radii)) < len(self.radii):
+            raise ConfigError("worst_case: radii", expected="different positive numbers", came=str(self.radii))
+        if self.noise_draws < 1:
+            raise ConfigError("worst_case: noise_draws", expected="at least 1", came=str(self.noise_draws))
+
+    @property
+    def budget(self) -> str:
+        """The stated budget, in words."""
+        return (
+            f"for each radius {self.steps} gradient steps from each of {self.restarts} random starts, a Jacobian start in both "
+            f"directions ({self.jacobian_steps} power iterations) and the witnesses of neighbouring radii, then a refinement; "
+            f"{self.noise_draws} draws of Gaussian noise of the same norm"
+        )
+
+    @property
+    def drawn(self) -> frozenset[float]:
+        """The radii at which pictures are drawn."""
+        if isinstance(self.pictures, tuple):
+            return frozenset(self.pictures)
+        ordered = sorted(self.radii)
+        return frozenset({ordered[-1], ordered[(len(ordered) - 1) // 2]}) if self.pictures else frozenset()
+
+    def measure(self, method: Method, case: Case, *, seed: int = 0, progress: Progress | None = None) -> Outcome:
+        """The search at every radius, with its baseline.
+
+        Parameters
+        ----------
+        method, case
+            What is attacked, on which measurement.
+        seed
+            Of the random starts and of the noise; with the same seed all methods get the same noise.
+        progress
+            Called after each evaluation of the network by the search.
+
+        Returns
+        -------
+        Outcome
+            One `WorstCaseRow` a radius, smallest first; the witnesses under the names in the rows, in the domain of the search.
+
+        Raises
+        ------
+        SearchError
+            If the objective is the truth and there is none.
+        NetworkError
+            If the method does not return a finite image of the right shape.
+        """
+        clean = method(case.measurement, case.operator)
+        truth = None if case.truth is None else comparable(case.truth, clean)
+        curve = worst_case_curve(
+            method.reconstruct,
+            case.operator,
+            case.measurement,
+            radii=sorted(self.radii),
+            domain=self.domain,
+            objective=self.objective,
+            truth=truth,
+            steps=self.steps,
+            restarts=self.restarts,
+            jacobian_steps=self.jacobian_steps,
+            generator=torch.Generator().manual_seed(seed),
+            progress=progress,
+        )
+        rows: list[WorstCaseRow] = []
+        witnesses: dict[str, NDArray[np.generic]] = {}
+        shown: list[Picture] = []
+        for radius, found in zip(sorted(self.radii), curve):
+            name = slug("worst_case", case.name, method.name, f"{self.domain}-r{radius:g}")
+            witnesses[name] = found.variable[0].detach().cpu().numpy()
+            rows.append(self._row(method, case, radius, found, self._noise(method, case, truth, radius, seed), name))
+            if radius in self.drawn:
+                shown += _pictures(method, case, radius, found)
+        if shown:
+            words = f"{method.name}, clean measurement"
+            shown.insert(
+                0,
+                picture(clean, case, section="worst_case", method=method.name, role="clean", kind="anatomy", caption=words),
+            )
+        return Outcome(tuple(rows), tuple(shown), witnesses, sum(found.evaluations for found in curve))
+
+    def _noise(self, method: Method, case: Case, truth: Tensor | None, radius: float, seed: int) -> Tensor:
+        return gaussian_baseline(
+            method.reconstruct,
+            case.operator,
+            case.measurement,
+            radius=radius,
+            domain=self.domain,
+            truth=truth,
+            draws=self.noise_draws,
+            # Another stream than the random starts; the same for all methods and radii.
+            generator=torch.Generator().manual_seed((seed + 0x9E3779B9) % 2**63),
+        )[:, 0]
+
+    def _row(self, method: Method, case: Case, radius: float, found: WorstCase, noise: Tensor, witness: str) -> WorstCaseRow:
+        return WorstCaseRow(
+            case=case.name,
+            method=method.name,
+            domain=self.domain,
+            objective=self.objective,
+            radius=radius,
+            radius_absolute=float(found.radius),
+            relative_change=float(found.relative_change),
+            relative_error=None if found.relative_error is None else float(found.relative_error),
+            clean_error=None if found.clean_error is None else float(found.clean_error),
+            gain=float(found.gain),
+            local_damage=float(metrics.local_damage(found.clean, found.perturbed)),
+            noise_change_median=float(noise.double().quantile(0.5)),
+            noise_change_max=float(noise.max()),
+            noise_draws=len(noise),
+            violation=float(found.violation),
+            evaluations=found.evaluations,
+            history=found.history[0],
+            status=found.status[0],
+            witness=witness,
+        )
+
+
+def monotone(rows: list[WorstCaseRow]) -> bool:
+    """Whether what was found never falls with the radius, as the true worst case of the clean objective never does.
+
+    Examples
+    --------
+    >>> monotone([])
+    True
+    """
+    ordered = sorted(rows, key=lambda row: row.radius)
+    return all(a.relative_change <= b.relative_change * (1 + 1e-6) for a, b in pairwise(ordered))
+
+
+def replay(witness: NDArray[np.generic], method: Method, case: Case, *, domain: str = "measurement") -> Mapping[str, float]:
+    """What a stored witness does, computed anew: for readers of a report who hold the method and the measurement.
+
+    Parameters
+    ----------
+    witness
+        As in `Outcome.witnesses`, without the batch axis.
+    method, case
+        Of the row that points to it.
+    domain
+        Of that row.
+
+    Returns
+    -------
+    dict
+        ``norm`` of the witness in its domain, ``gain`` and ``relative_change`` as in `WorstCaseRow`.
+
+    Examples
+    --------
+    >>> from stabtest.operators import Identity
+    >>> case = Case("a", "a", "other", Identity((8, 8)), torch.ones(1, 1, 8, 8))
+    >>> replay(np.full((1, 8, 8), 0.5, dtype=np.float32), Method("twice", "baseline", lambda y, A: 2 * y), case)["gain"]
+    2.0
+    """
+    variable = torch.from_numpy(witness)[None]
+    e = case.operator.forward(variable) if domain == "image" else variable
+    clean, perturbed = (method(y, case.operator) for y in (case.measurement, case.measurement + e))
+    change = float(torch.linalg.vector_norm(perturbed - clean))
+    return {
+        "norm": float(torch.linalg.vector_norm(variable)),
+        "gain": change / float(torch.linalg.vector_norm(e)),
+        "relative_change": change / float(torch.linalg.vector_norm(clean)),
+    }
+
+
+def _pictures(method: Method, case: Case, radius: float, found: WorstCase) -> list[Picture]:
+    name, label = method.name, f"r{radius:g}"
+    draw = partial(picture, case=case, section="worst_case", method=name, label=label, radius=radius)
+    size = f"{100 * radius:.3g} %"
+    image = found.image_perturbation
+    shown = case.operator.pseudo_inverse(found.perturbation) if image is None else image
+    what = "The perturbation" if image is not None else "Direct reconstruction of the perturbation"
+    return [
+        draw(found.perturbed, role="perturbed", kind="anatomy", caption=f"{name}, perturbed by {size}"),
+        draw(found.perturbed - found.clean, role="difference", kind="error", caption=f"{name}: magnitude of the change"),
+        perturbation_picture(shown, case, method=name, label=label, radius=radius, caption=f"{what}, {size}"),
+    ]

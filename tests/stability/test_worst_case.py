@@ -1,0 +1,125 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from stabtest.errors import ConfigError, SearchError
+from stabtest.stability.cases import Case, Method
+from stabtest.stability.worst_case import WorstCaseTest, monotone, replay
+
+DIRECT = Method("direct", "reference", lambda y, A: A.pseudo_inverse(y))
+TEST = WorstCaseTest(radii=(0.05, 0.01), steps=4, restarts=1, jacobian_steps=2, noise_draws=3)
+
+
+def fragile(y, A):
+    """Linear but for one direction of k-space, which it blows up."""
+    image = A.pseudo_inverse(y)
+    pattern = torch.zeros_like(y)
+    pattern[..., 24, 26] = 1
+    return image + 60 * (y * pattern).sum((-2, -1), keepdim=True) / 48 * torch.ones_like(image)
+
+
+@pytest.fixture(scope="module")
+def direct(mri):
+    return TEST.measure(DIRECT, mri, seed=0)
+
+
+def test_an_isometry_changes_by_the_radius(direct, mri):
+    """Zero-filled from measured samples: gain 1 in every direction, also that of noise."""
+    for row in direct.rows:
+        assert row.gain == pytest.approx(1, abs=1e-4)
+        assert row.relative_change == pytest.approx(row.radius, rel=1e-3)
+        assert row.noise_change_median == pytest.approx(row.radius, rel=1e-3)
+        assert row.violation <= 1e-6
+
+
+def test_a_fragile_network_is_caught(mri):
+    rows = TEST.measure(Method("net", "under test", fragile), mri, seed=0).rows
+    assert all(row.gain > 40 for row in rows)
+    assert all(row.relative_change > 5 * row.noise_change_max for row in rows)
+
+
+def test_rows_are_ordered_and_never_fall(direct):
+    assert [row.radius for row in direct.rows] == [0.01, 0.05]
+    assert monotone(list(direct.rows))
+
+
+def test_the_witness_does_what_the_row_says(mri):
+    net = Method("net", "under test", fragile)
+    found = TEST.measure(net, mri, seed=1)
+    for row in found.rows:
+        again = replay(found.witnesses[row.witness], net, mri)
+        assert again["norm"] <= row.radius_absolute * (1 + 1e-6)
+        assert again["gain"] == pytest.approx(row.gain, rel=1e-4)
+        assert again["relative_change"] == pytest.approx(row.relative_change, rel=1e-4)
+
+
+def test_the_witness_lives_on_measured_samples(direct, mri):
+    unmeasured = ~mri.operator.mask.numpy()
+    assert all(np.abs(e[0][unmeasured]).max() == 0 for e in direct.witnesses.values())
+
+
+def test_the_error_against_the_truth_stands_beside_the_clean_error(direct, mri):
+    from stabtest import metrics
+
+    clean = float(metrics.nrmse(mri.operator.pseudo_inverse(mri.measurement), mri.truth))
+    for row in direct.rows:
+        assert row.clean_error == pytest.approx(clean, rel=1e-5)
+        assert row.relative_error is not None
+
+
+def test_the_image_domain_in_ct(ct):
+    test = WorstCaseTest(radii=(0.02,), domain="image", steps=3, restarts=1, jacobian_steps=1, noise_draws=2)
+    found = test.measure(DIRECT, ct, seed=0)
+    (row,) = found.rows
+    assert row.radius_absolute == pytest.approx(0.02 * float(torch.linalg.vector_norm(ct.truth)), rel=1e-5)
+    assert found.witnesses[row.witness].shape == (1, 48, 48)
+    assert next(p for p in found.pictures if p.role == "perturbation").kind == "signed"
+
+
+def test_a_magnitude_method_is_compared_with_the_magnitude(full_mri):
+    method = Method("net", "under test", lambda y, A: A.pseudo_inverse(y).abs())
+    test = WorstCaseTest(radii=(0.02,), objective="truth", steps=3, restarts=1, jacobian_steps=0, noise_draws=1)
+    (row,) = test.measure(method, full_mri, seed=0).rows
+    assert row.clean_error < 0.05
+    assert row.relative_error <= row.clean_error + 0.021
+
+
+def test_a_network_without_gradient_is_not_called_stable(mri):
+    method = Method("net", "under test", lambda y, A: A.pseudo_inverse(y).detach())
+    test = dataclasses.replace(TEST, jacobian_steps=0)
+    assert all(row.status == "no usable gradient" for row in test.measure(method, mri, seed=0).rows)
+
+
+def test_the_same_seed_gives_the_same_rows(mri):
+    net = Method("net", "under test", fragile)
+    assert TEST.measure(net, mri, seed=2).rows == TEST.measure(net, mri, seed=2).rows
+
+
+def test_pictures_at_the_largest_and_a_middle_radius():
+    assert WorstCaseTest(radii=(0.01, 0.02, 0.05)).drawn == {0.05, 0.02}
+    assert WorstCaseTest(radii=(0.03,)).drawn == {0.03}
+    assert WorstCaseTest(pictures=False).drawn == frozenset()
+
+
+def test_what_is_drawn(direct):
+    roles = [(picture.role, picture.radius) for picture in direct.pictures]
+    assert roles[0] == ("clean", None)
+    assert {role for role, radius in roles if radius == 0.05} == {"perturbed", "difference", "perturbation"}
+    assert len({picture.id for picture in direct.pictures}) == len(roles)
+
+
+def test_the_truth_as_objective_needs_a_truth(mri):
+    with pytest.raises(SearchError, match="truth"):
+        WorstCaseTest(objective="truth").measure(DIRECT, dataclasses.replace(mri, truth=None))
+
+
+def test_radii_must_be_positive():
+    with pytest.raises(ConfigError, match="radii"):
+        WorstCaseTest(radii=(0.0, 0.1))
+
+
+def test_without_truth_there_is_no_error(mri):
+    found = TEST.measure(DIRECT, Case("a", "a", "mri", mri.operator, mri.measurement), seed=0)
+    assert all(row.relative_error is None for row in found.rows)
