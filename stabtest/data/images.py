@@ -1,0 +1,172 @@
+"""Images from files: NumPy arrays, PNG and TIFF pictures, raw numbers.
+
+An image becomes ``(value - offset) / scale``; nothing is clipped or resampled. With ``offset = 0`` and ``scale`` the largest
+magnitude (the default), the largest magnitude is 1. Images stored as Hounsfield units plus 1000 fit the attenuation scale of
+`stabtest.phantoms.chest` with ``scale = 2000``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stabtest.data import files
+from stabtest.errors import DataError
+
+PICTURES = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """One image.
+
+    Attributes
+    ----------
+    image
+        ``(1, 1, H, W)``, float32 or complex64.
+    scale, offset
+        The stored value is ``scale * image + offset``.
+    source
+        The file.
+    notes
+        What was done to the data, one sentence each.
+    """
+
+    image: Tensor
+    scale: float
+    offset: float
+    source: str
+    notes: tuple[str, ...]
+
+
+def read_image(
+    path: str | Path,
+    *,
+    shape: tuple[int, int] | None = None,
+    dtype: str = "<i2",
+    key: str | None = None,
+    scale: float | None = None,
+    offset: float = 0.0,
+) -> ImageData:
+    """Read one greyscale image.
+
+    Parameters
+    ----------
+    path
+        ``.npy``, ``.npz``, ``.png``, ``.tif``, ``.tiff`` or ``.raw``.
+    shape
+        ``(H, W)`` of a raw file, which does not say it itself; of other files a check.
+    dtype
+        Type of the numbers in a raw file, in NumPy's code; little-endian 16-bit integers if not given.
+    key
+        Array of an ``.npz`` file.
+    scale
+        What becomes 1; the largest magnitude after the offset if None.
+    offset
+        What becomes 0.
+
+    Returns
+    -------
+    ImageData
+        The image and notes.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or of an unknown kind, does not hold one 2-D image of finite numbers that are not
+        all zero, or does not have the shape.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.array([[0, 1000], [1500, 2000]], dtype="<i2").tofile(f"{folder}/ct.raw")
+    ...     read_image(f"{folder}/ct.raw", shape=(2, 2), scale=2000).image
+    tensor([[[[0.0000, 0.5000],
+              [0.7500, 1.0000]]]])
+    """
+    suffix = Path(path).suffix.lower()
+    name = f"{path}: {key}" if key else str(path)
+    if suffix in (".npy", ".npz"):
+        array = files.load_numpy(path, key=key)
+    elif suffix in PICTURES:
+        array = _picture(path)
+    elif suffix == ".raw":
+        array = _raw(path, shape, dtype)
+    else:
+        raise DataError(
+            str(path), expected="a .npy, .npz, .png, .tif, .tiff or .raw file", came=f"a {suffix or 'nameless'} file"
+        )
+    while array.ndim > 2 and array.shape[0] == 1:
+        array = array[0]
+    array = files.numbers(array, name, ndim=2)
+    if shape is not None and array.shape != tuple(shape):
+        raise DataError(name, expected=f"shape {tuple(shape)}", came=f"shape {array.shape}")
+    kind = np.complex128 if array.dtype.kind == "c" else np.float64
+    notes = [f"read {name}: {array.shape[0]} x {array.shape[1]} pixels of type {array.dtype}"]
+    values = array.astype(kind) - offset
+    if offset:
+        notes.append(f"{offset:g} subtracted")
+    if scale is None:
+        scale = float(np.abs(values).max())
+        notes.append(f"divided by {scale:.6g}, its largest magnitude")
+    else:
+        notes.append(f"divided by {scale:.6g}, as asked")
+    if not (np.isfinite(scale) and scale > 0):
+        came = "an image that equals its offset" if scale == 0 else f"scale = {scale}"
+        raise DataError(name, expected="a positive scale", came=came)
+    tensor = torch.from_numpy(values / scale).to(torch.complex64 if kind is np.complex128 else torch.float32)
+    return ImageData(image=tensor[None, None], scale=scale, offset=offset, source=str(path), notes=tuple(notes))
+
+
+def _picture(path: str | Path) -> files.AnyArray:
+    """A PNG or TIFF file; colour is refused, a colour picture of greys is taken."""
+    path = files.existing(path)
+    from skimage import io
+
+    try:
+        array = np.asarray(io.imread(path))
+    except Exception as error:  # each decoder has its own exceptions
+        message = str(error).strip().splitlines()
+        raise DataError(
+            str(path),
+            expected="a readable picture",
+            came=message[0] if message else type(error).__name__,
+            remedy="it may be truncated",
+        ) from error
+    if array.ndim == 3 and array.shape[-1] in (3, 4):
+        grey = array[..., 0]
+        if any(not np.array_equal(grey, array[..., channel]) for channel in (1, 2)):
+            raise DataError(
+                str(path), expected="a greyscale picture", came=f"colour, shape {array.shape}", remedy="convert it to grey"
+            )
+        return grey
+    return array
+
+
+def _raw(path: str | Path, shape: tuple[int, int] | None, dtype: str) -> files.AnyArray:
+    """Raw numbers of a known type and shape."""
+    path = files.existing(path)
+    if shape is None:
+        raise DataError(
+            str(path), expected="shape = (H, W) for a raw file", came="none", remedy="a raw file does not say it itself"
+        )
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise DataError(f"{path}: dtype", expected='a NumPy type code such as "<i2" or "<f4"', came=repr(dtype)) from error
+    if kind.kind not in "uifc":
+        raise DataError(f"{path}: dtype", expected="a type of numbers", came=repr(dtype))
+    needed, found = shape[0] * shape[1] * kind.itemsize, path.stat().st_size
+    if needed != found:
+        raise DataError(
+            str(path),
+            expected=f"{needed} bytes for {shape[0]} x {shape[1]} numbers of type {kind}",
+            came=f"{found} bytes",
+            remedy="correct shape or dtype, or copy the file again",
+        )
+    return np.fromfile(path, dtype=kind).reshape(shape)
