@@ -1,0 +1,22 @@
+"""Lipschitz bounds of networks, layer by layer, and of whole reconstructors, from measurement to image.
+
+Every bound is a true upper bound and says what it rests on; what is not known is called unknown.
+"""
+
+from stabtest.bounds.call import Call, Gain, Signal, gain, unknown
+from stabtest.bounds.convolution import convolution_norm
+from stabtest.bounds.lanczos import lanczos_norm, linear_map_norm
+from stabtest.bounds.lipschitz import LipschitzBound, lipschitz
+
+__all__ = [
+    "Call",
+    "Gain",
+    "LipschitzBound",
+    "Signal",
+    "convolution_norm",
+    "gain",
+    "lanczos_norm",
+    "linear_map_norm",
+    "lipschitz",
+    "unknown",
+]
