@@ -85,8 +85,11 @@ def centre_of_mass(rows: Array, angles: Array) -> float:
     >>> round(centre_of_mass(rows, angles), 3)
     10.0
     """
-    middles = rows @ np.arange(rows.shape[1]) / rows.sum(axis=1)
-    turn = np.radians(angles)
+    mass = rows.sum(axis=1)
+    # A view that holds next to nothing (a lost frame) has no centre of mass.
+    held = mass > 0.2 * np.median(mass)
+    middles = rows[held] @ np.arange(rows.shape[1]) / mass[held]
+    turn = np.radians(angles[held])
     model = np.stack([np.ones_like(turn), np.cos(turn), np.sin(turn)], axis=1)
     return float(np.linalg.lstsq(model, middles, rcond=None)[0][0])
 

@@ -13,12 +13,16 @@ Synchrotron Radiation 21 (2014): ``exchange/data`` ``(views, rows, pixels)``, ``
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stabtest.data import files
 from stabtest.data.bins import Array
 from stabtest.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py
 
 FLOOR = 1e-4
 """Least transmission that is believed; below it, a line integral of 9.2 is as good as any."""
@@ -117,12 +121,12 @@ def line_integrals(counts: Array, white: Array, dark: Array, *, name: str, notes
     return integrals
 
 
-def _angles(theta: object, name: str, views: int) -> tuple[Array, str]:
+def _angles(theta: h5py.Dataset, name: str, views: int) -> tuple[Array, str]:
     """The angles in degrees, and in which unit they were stored."""
-    angles = files.numbers(np.asarray(theta[...]), f"{name}: exchange/theta", ndim=1).astype(np.float64)  # type: ignore[index]
+    angles = files.numbers(np.asarray(theta[...]), f"{name}: exchange/theta", ndim=1).astype(np.float64)
     if len(angles) != views:
         raise DataError(f"{name}: exchange/theta", expected=f"{views} angles, one a view", came=str(len(angles)))
-    unit = getattr(theta, "attrs", {}).get("units", b"")
+    unit = theta.attrs.get("units", b"")
     unit = unit.decode() if isinstance(unit, bytes) else str(unit)
     if unit.lower().startswith("rad"):
         angles, how = np.degrees(angles), "angles stored in radians, converted to degrees"

@@ -172,6 +172,8 @@ def _single(array: files.AnyArray, name: str, index: int | None) -> tuple[files.
         if index is None:
             raise DataError(name, expected="one slice", came=f"shape {array.shape}", remedy="choose a slice: index = 0, ...")
         return array[_checked(index, array.shape, name)], f"{name}[{index}]"
+    if index:
+        raise DataError(name, expected="a stack of slices", came=f"shape {array.shape}", remedy=f"leave out index = {index}")
     return array, name
 
 

@@ -122,7 +122,7 @@ def read_data_exchange(
         angles = angles[0] + (angles - angles[0]) * (span / (angles[-1] - angles[0]))
         notes.append(f"angles stretched to a span of {span:g} degrees, as asked")
     rows, angles, beyond = _half_turn(rows, angles, notes)
-    if rows.sum() <= 0:
+    if np.median(rows.sum(axis=1)) <= 0:
         raise DataError(f"{path}: row {row}", expected="an object that attenuates the beam", came="no attenuation on average")
     if axis is None:
         found = find_axis(rows, angles)
@@ -149,6 +149,10 @@ def read_data_exchange(
     everything = torch.from_numpy(binned).to(torch.float32)[None, None]
     image = scanner.fbp(everything, window="ram-lak")
     factor = float(np.quantile(image.numpy(), 0.999))
+    if not factor > 0:
+        raise DataError(
+            f"{path}: row {row}", expected="an image brighter than 0 somewhere", came=f"99.9th percentile {factor:.3g}"
+        )
     notes.append(
         f"divided by {factor:.6g}, the 99.9th percentile of the filtered back-projection of all {len(angles)} views "
         f"(attenuation per pixel); that image, divided too, is the reference"
