@@ -1,0 +1,82 @@
+"""Where on the page a finding's numbers and picture are, so that each verdict links to both."""
+
+from __future__ import annotations
+
+from stabtest.findings.document import Document
+from stabtest.findings.records import WorstCaseRow
+from stabtest.findings.verdicts import Finding
+from stabtest.report import panels
+from stabtest.report.panels import Group
+
+SECTIONS = {
+    "quality": "quality",
+    "worst_case": "worst-case",
+    "structure": "structure",
+    "sampling": "sampling",
+    "lipschitz": "lipschitz",
+}
+MOST_STRUCTURE_PANELS = 6
+MOST_SAMPLING_PANELS = 3
+MOST_QUALITY_PANELS = 6
+
+
+def section_of(finding: Finding) -> str | None:
+    """Anchor of the section that holds a finding's numbers, by its test or the first word of its statistic."""
+    for name in (finding.test, finding.statistic.partition(".")[0]):
+        if name in SECTIONS:
+            return SECTIONS[name]
+    return None
+
+
+def picture_of(document: Document, finding: Finding) -> str | None:
+    """Anchor of the panel that shows a finding: that of its witness's case where it is shown, else the first of the section."""
+    section = section_of(finding)
+    shown = {
+        "worst-case": worst_case_panels,
+        "structure": structure_panels,
+        "quality": quality_panels,
+    }.get(section or "")
+    if shown is not None:
+        found = shown(document)
+        row = witness_row(document, finding)
+        for anchor, _, group in found:
+            if row is not None and group.case == row.case:
+                return anchor
+        return found[0][0] if found else None
+    if section == "sampling" and any(p.section == "sampling" and p.count is not None for p in document.pictures):
+        return "panel-sampling-0"
+    return None
+
+
+def witness_row(document: Document, finding: Finding) -> WorstCaseRow | None:
+    """The row whose stored perturbation a finding names."""
+    if finding.witness is None or document.worst_case is None:
+        return None
+    return next((row for row in document.worst_case.rows if row.witness == finding.witness), None)
+
+
+def worst_case_panels(document: Document) -> list[tuple[str, str, Group]]:
+    """(anchor, why it is shown, pictures) of the representative cases, by the damage to the method under test."""
+    tested = {item.name for item in document.items if item.role == "under test"}
+    rows = document.worst_case.rows if document.worst_case is not None else []
+    damages: dict[tuple[str, float | None], float] = {}
+    for row in rows:
+        if row.method in tested and row.relative_change == row.relative_change:
+            key = (row.case, row.radius)
+            damages[key] = max(row.relative_change, damages.get(key, 0.0))
+    chosen = panels.representative(
+        panels.groups(document, "worst_case"), lambda group: damages.get((group.case, group.radius)), document.id
+    )
+    return [(f"panel-worst-case-{index}", why, group) for index, (why, group) in enumerate(chosen)]
+
+
+def structure_panels(document: Document) -> list[tuple[str, str, Group]]:
+    """(anchor, detail, pictures) of the first details of each case in turn."""
+    chosen = panels.in_turn(panels.groups(document, "structure"), MOST_STRUCTURE_PANELS)
+    return [(f"panel-structure-{index}", group.title, group) for index, group in enumerate(chosen)]
+
+
+def quality_panels(document: Document) -> list[tuple[str, str, Group]]:
+    """(anchor, "", pictures) of the first cases."""
+    chosen = panels.in_turn(panels.groups(document, "quality"), MOST_QUALITY_PANELS)
+    return [(f"panel-quality-{index}", "", group) for index, group in enumerate(chosen)]

@@ -1,0 +1,96 @@
+"""Section 12: Lipschitz brackets and the layer table, with where along the network the bound grows."""
+
+from __future__ import annotations
+
+import math
+
+from stabtest.findings.document import Document
+from stabtest.findings.records import LayerRow
+from stabtest.report import tables
+from stabtest.report.blocks import Block, Bullets, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
+from stabtest.report.brackets import BracketRow, draw_brackets
+from stabtest.report.charts import Plot, Series, draw
+
+_TITLE = "Lipschitz bounds"
+
+
+def lipschitz(document: Document) -> Section:
+    """Brackets between what was found and what is guaranteed, and the layer table."""
+    section = document.lipschitz
+    if section is None or not (section.layers or section.brackets):
+        absent = Paragraph("Not run: no Lipschitz bound was computed.", "absent")
+        return Section(12, "lipschitz", _TITLE, (absent,), "not run")
+    brackets = section.brackets
+    rows = tuple(BracketRow(b.name + (f", {b.case}" if b.case else ""), b.lower, b.upper, b.upper_status) for b in brackets)
+    drawing = draw_brackets(rows)
+    note = f"{drawing.left_out} value(s) are not drawn; they stand in the table." if drawing.left_out else None
+    blocks: list[Block] = [
+        Paragraph(
+            "The constant lies between the largest gain found (marker up) and the bound derived layer by layer (marker down). A wide "
+            "bracket says that the bound is loose, not that the network is at its end.",
+            "method",
+        )
+    ]
+    if brackets:
+        blocks.append(Figure("figure-brackets", "Brackets: found below, guaranteed above", drawing.svg, "brackets-table", note))
+    body = tables.rows(
+        tables.words(b.name for b in brackets),
+        tables.words(b.case or "all" for b in brackets),
+        tables.measured([b.lower for b in brackets]),
+        tables.words(b.lower_source for b in brackets),
+        tables.measured([b.upper for b in brackets], bound=True),
+        tables.words(b.upper_status for b in brackets),
+        tables.words(b.upper_source for b in brackets),
+        tables.measured([tables.ratio(b.upper, b.lower) for b in brackets]),
+        tables.words("; ".join(b.assumptions) for b in brackets),
+    )
+    heads = ("Of", "Case", "Found", "Source", "Bound", "Status", "Source of the bound", "Bound over found", "Assumptions")
+    numeric = (False, False, True, False, True, False, False, True, False)
+    blocks.append(Table("brackets-table", "Lipschitz brackets", heads, body, empty="No brackets.", numeric=numeric))
+    if section.layers:
+        blocks += [Heading("layers", "Where the growth happens"), *_layers(section.layers)]
+    blocks.append(Bullets(tuple(section.notes), "No notes."))
+    return Section(12, "lipschitz", _TITLE, tuple(blocks), "run")
+
+
+def _layers(layers: list[LayerRow]) -> list[Block]:
+    plot = Plot(
+        "Cumulative bound along the network",
+        "operation",
+        "cumulative constant",
+        (
+            Series(
+                "product of the constants so far", tuple(range(1, len(layers) + 1)), tuple(row.cumulative for row in layers), 1
+            ),
+        ),
+        log_y=True,
+    )
+    drawing = draw(plot)
+    note = f"{drawing.left_out} operation(s) have no finite cumulative constant." if drawing.left_out else None
+    body = tables.rows(
+        tables.words(f"{index}. {row.name}" for index, row in enumerate(layers, start=1)),
+        [tables.text(row.operation, code=True) for row in layers],
+        tables.words(" × ".join(map(str, row.input_shape)) for row in layers),
+        tables.words(" × ".join(map(str, row.output_shape)) for row in layers),
+        tables.measured([row.constant for row in layers], bound=True),
+        tables.words(row.status for row in layers),
+        tables.words(row.method for row in layers),
+        tables.measured([row.cumulative for row in layers], bound=True),
+        _shares(layers),
+    )
+    heads = ("Layer", "Operation", "Input", "Output", "Constant", "Status", "Method", "Cumulative", "Share of the growth")
+    numeric = (False, False, False, False, True, False, False, True, True)
+    table = Table("layers-table", "Layer table", heads, body, folded=len(layers) > 40, numeric=numeric)
+    return [FigureRow((Figure("figure-layers", plot.title, drawing.svg, "layers-table", note),)), table]
+
+
+def _shares(layers: list[LayerRow]) -> list[Cell]:
+    cells = tables.measured([row.log_share for row in layers], digits=2)
+    largest = max((row.log_share for row in layers if row.log_share is not None and math.isfinite(row.log_share)), default=0.0)
+    bars = [
+        round(100 * row.log_share / largest)
+        if row.log_share is not None and math.isfinite(row.log_share) and row.log_share > 0 and largest > 1e-300
+        else None
+        for row in layers
+    ]
+    return [Cell(c.text, c.value, c.numeric, c.pad, c.point, bar=bar) for c, bar in zip(cells, bars)]

@@ -1,0 +1,224 @@
+"""Sections 9 and 13: details put into the object, what came back of them, and what appeared that was not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from stabtest.findings.document import Document
+from stabtest.findings.records import StructureRow
+from stabtest.report import panels, tables
+from stabtest.report.anchors import structure_panels
+from stabtest.report.blocks import Block, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
+from stabtest.report.charts import Level, Marker, Plot, Series, draw
+from stabtest.report.methods import method_order, tone
+from stabtest.report.numbers import number, setting
+from stabtest.report.text import shorten
+
+_ROLES = ("detail", "recovered", "with_detail", "clean")
+_MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "down")
+Key = tuple[str, str, float, float]
+
+
+def structure(document: Document) -> Section:
+    """Contrast-detail curves, panels and the recovery table."""
+    section = document.structure
+    if section is None or not section.rows:
+        absent = Paragraph("Not run: no details were put into the object.", "absent")
+        return Section(9, "structure", "Structural details", (absent,), "not run")
+    groups = _groups(document, section.rows)
+    blocks: list[Block] = [
+        Paragraph(section.description, "method"),
+        Paragraph(
+            "Recovery 1: the detail came back with its full contrast; 0: nothing of it; negative: inverted. Details that the data "
+            "do not carry (not identifiable) are listed, and left out of curves, medians and smallest values.",
+            "note",
+        ),
+        FigureRow(_figures(document, groups)),
+        _summary(groups),
+    ]
+    shown = structure_panels(document)
+    if shown:
+        blocks.append(Heading("structure-pictures", "Pictures"))
+        total = len(panels.groups(document, "structure"))
+        if total > len(shown):
+            blocks.append(
+                Paragraph(f"{len(shown)} of {total} details with pictures are shown, the first of each case in turn.", "note")
+            )
+    for anchor, title, group in shown:
+        caption = f"{shorten(title, 100) or 'Detail'}, case {shorten(group.case, 80)}"
+
+        def notes(method: str, group: panels.Group = group) -> tuple[str, ...]:
+            return _notes(section.rows, method, group)
+
+        blocks.append(panels.panel(document, group, _ROLES, anchor=anchor, caption=caption, notes=notes))
+    blocks.append(_rows(document, section.rows))
+    return Section(9, "structure", "Structural details", tuple(blocks), "run")
+
+
+def _notes(rows: Sequence[StructureRow], method: str, group: panels.Group) -> tuple[str, ...]:
+    """The recovery that belongs to a panel, where its rows can be told from the name of the pictures."""
+    mine = [
+        row
+        for row in rows
+        if row.method == method and row.case == group.case and group.tag.startswith(f"d{row.diameter_px:g}-c{row.contrast:g}")
+    ]
+    if len(mine) > 1:
+        mine = [row for row in mine if group.tag.endswith("-".join(re.findall(r"\d+", row.site)))]
+    if len(mine) != 1:
+        return ()
+    seen = () if mine[0].identifiable else ("not identifiable",)
+    return (f"recovery {number(mine[0].recovery)}", f"sham {number(mine[0].sham_recovery)}", *seen)
+
+
+def null_space(document: Document) -> Section:
+    """What the scanner cannot see, and what was made up."""
+    title = "Null space and hallucination"
+    section = document.structure
+    if section is None or not section.rows:
+        absent = Paragraph("Not run: this section rests on the test with structural details (section 9).", "absent")
+        return Section(13, "null-space", title, (absent,), "not run")
+    groups = _groups(document, section.rows)
+    keys = list(groups)
+    body = tables.rows(
+        *_names(keys),
+        tables.measured([tables.median(r.null_space_share for r in groups[k]) for k in keys]),
+        tables.measured([tables.median(r.outside_energy for r in groups[k]) for k in keys]),
+        tables.measured([tables.largest(r.outside_energy for r in groups[k]) for k in keys]),
+        tables.measured([tables.median(r.sham_recovery for r in groups[k]) for k in keys]),
+    )
+    heads = (
+        *_HEADS,
+        "Null-space share, median",
+        "Energy outside, median",
+        "Energy outside, largest",
+        "Sham recovery, median",
+    )
+    note = "Energy outside: energy of the change outside the region of the detail, over the energy of the detail."
+    table = Table(
+        "null-space-table", "Null space and hallucination", heads, body, note=note, numeric=_NUMERIC[:4] + (True,) * 4
+    )
+    about = Paragraph(
+        "What appears outside the detail was not in the object. The null-space share is the part of the detail that the measurement "
+        "does not contain; whatever a method shows of it comes from its training or its prior.",
+        "method",
+    )
+    return Section(13, "null-space", title, (about, table), "run")
+
+
+_HEADS = ("Method", "Detail", "Diameter (px)", "Contrast")
+_NUMERIC = (False, False, True, True)
+
+
+def _names(keys: Sequence[Key]) -> tuple[list[Cell], ...]:
+    return (
+        tables.words(key[0] for key in keys),
+        tables.words(key[1] for key in keys),
+        tables.settings([key[2] for key in keys]),
+        tables.settings([key[3] for key in keys]),
+    )
+
+
+def _groups(document: Document, rows: Sequence[StructureRow]) -> dict[Key, list[StructureRow]]:
+    order = method_order(document, [row.method for row in rows])
+    found: dict[Key, list[StructureRow]] = {}
+    for row in sorted(rows, key=lambda row: (order.index(row.method), row.detail, row.contrast, row.diameter_px)):
+        found.setdefault((row.method, row.detail, row.diameter_px, row.contrast), []).append(row)
+    return found
+
+
+def _seen(rows: Sequence[StructureRow]) -> list[StructureRow]:
+    return [row for row in rows if row.identifiable]
+
+
+def _summary(groups: dict[Key, list[StructureRow]]) -> Table:
+    keys = list(groups)
+    body = tables.rows(
+        *_names(keys),
+        tables.counts([len(groups[k]) for k in keys]),
+        tables.counts([len(_seen(groups[k])) for k in keys]),
+        tables.measured([tables.median(r.recovery for r in _seen(groups[k])) for k in keys]),
+        tables.measured([tables.smallest(r.recovery for r in _seen(groups[k])) for k in keys]),
+        tables.measured([tables.largest(r.recovery for r in _seen(groups[k])) for k in keys]),
+        tables.measured([tables.median(r.sham_recovery for r in groups[k]) for k in keys]),
+        tables.measured([tables.median(r.region_nrmse for r in _seen(groups[k])) for k in keys]),
+        tables.measured([tables.median(r.data_detectability for r in groups[k]) for k in keys]),
+    )
+    heads = (
+        *_HEADS,
+        "Placed",
+        "Identifiable",
+        "Recovery, median",
+        "Recovery, smallest",
+        "Recovery, largest",
+        "Sham, median",
+        "Region NRMSE, median",
+        "Detectability d′, median",
+    )
+    return Table("structure-summary", "Recovery of details", heads, body, numeric=_NUMERIC + (True,) * 8)
+
+
+def _figures(document: Document, groups: dict[Key, list[StructureRow]]) -> tuple[Figure, ...]:
+    contrasts = sorted({key[3] for key in groups})
+    diameters = sorted({key[2] for key in groups})
+    made: list[Figure] = []
+    for detail in list(dict.fromkeys(key[1] for key in groups))[:4]:
+        lines: list[Series] = []
+        for method in dict.fromkeys(key[0] for key in groups):
+            for index, contrast in enumerate(contrasts[:4]):
+                keys = [key for key in groups if key[0] == method and key[1] == detail and key[3] == contrast]
+                if not keys:
+                    continue
+                medians = tuple(tables.median(r.recovery for r in _seen(groups[key])) for key in keys)
+                label = f"{method}, contrast {setting(contrast)}"
+                x = tuple(key[2] for key in keys)
+                lines.append(Series(label, x, medians, tone(document, method), _MARKERS[index], dashed=index % 2 == 1))
+        plot = Plot(
+            f"{shorten(detail, 60).capitalize()}: contrast recovery against diameter, median over identifiable details",
+            "diameter (px)",
+            "recovery",
+            tuple(lines[:10]),
+            levels=(Level("complete recovery", 1.0),),
+            x_ticks=tuple(diameters) if len(diameters) <= 8 else (),
+        )
+        drawing = draw(plot)
+        note = f"{drawing.left_out} value(s) have no place on these axes; see the table." if drawing.left_out else None
+        made.append(Figure(f"figure-structure-{len(made)}", plot.title, drawing.svg, "structure-summary", note))
+    return tuple(made)
+
+
+def _rows(document: Document, unsorted: Sequence[StructureRow]) -> Table:
+    order = method_order(document, [row.method for row in unsorted])
+    rows = sorted(unsorted, key=lambda row: order.index(row.method))
+    body = tables.rows(
+        tables.words(r.method for r in rows),
+        tables.words(r.case for r in rows),
+        tables.words(r.detail for r in rows),
+        tables.words(r.site for r in rows),
+        tables.settings([r.diameter_px for r in rows]),
+        tables.settings([r.contrast for r in rows]),
+        tables.measured([r.recovery for r in rows]),
+        tables.measured([r.sham_recovery for r in rows]),
+        tables.measured([r.region_nrmse for r in rows]),
+        tables.measured([r.outside_energy for r in rows]),
+        tables.measured([r.data_detectability for r in rows]),
+        tables.measured([r.null_space_share for r in rows]),
+        tables.words("yes" if r.identifiable else "no" for r in rows),
+    )
+    heads = (
+        "Method",
+        "Case",
+        "Detail",
+        "Site",
+        "Diameter (px)",
+        "Contrast",
+        "Recovery",
+        "Sham recovery",
+        "Region NRMSE",
+        "Energy outside",
+        "Detectability d′",
+        "Null-space share",
+        "Identifiable",
+    )
+    numeric = (False, False, False, False, *[True] * 8, False)
+    return Table("structure-rows", "Structural details, every detail", heads, body, folded=len(rows) > 6, numeric=numeric)

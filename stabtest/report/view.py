@@ -1,0 +1,54 @@
+"""Document -> page: the sections in their fixed order and numbering.
+
+The order follows that of a non-clinical bench test report (objective, sample, method, criteria, results, deviations,
+conclusions); a section keeps its number whether or not its test was run, and says which.
+"""
+
+from __future__ import annotations
+
+from stabtest.findings.document import Document
+from stabtest.report.blocks import Page, Section
+from stabtest.report.sections import back, front, item, lipschitz, protocol, quality, sampling, structure, worst_case
+from stabtest.report.wording import STATEMENT
+
+_SECTIONS = (
+    front.control,
+    front.summary,
+    item.items,
+    protocol.hazards,
+    protocol.criteria,
+    protocol.data,
+    protocol.forward_model,
+    quality.quality,
+    worst_case.worst_case,
+    structure.structure,
+    sampling.sampling,
+    sampling.noise,
+    lipschitz.lipschitz,
+    structure.null_space,
+    sampling.shift,
+    back.deviations,
+    back.limitations,
+    protocol.conclusions,
+    back.reproduction,
+    back.closing,
+)
+
+
+def build(document: Document) -> Page:
+    """The view model of a document."""
+    sections: tuple[Section, ...] = tuple(make(document) for make in _SECTIONS)
+    tested = ", ".join(item.name for item in document.items if item.role == "under test") or "none named"
+    modality = {"mri": "MRI", "ct": "CT", "other": "other"}[document.modality]
+    lines = (
+        ("Item under test", tested),
+        ("Modality", modality),
+        (
+            "Images",
+            f"{len(document.data.cases)} from {len({case.patient for case in document.data.cases})} patient(s) or object(s)",
+        ),
+        ("Created", document.created),
+        ("Document", document.id),
+    )
+    status = "Draft" if document.draft else "Final"
+    return Page(document.title, STATEMENT, status, lines, sections)

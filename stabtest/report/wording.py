@@ -1,0 +1,103 @@
+"""Standing text of the report: its statement, hazards, glossary and references.
+
+Wording rules: a search reports "no violation found within the stated budget" and nothing stronger; the report names no item
+harmless, and uses the word for a guaranteed bound only as the status of a Lipschitz constant.
+"""
+
+from __future__ import annotations
+
+STATEMENT = "Supplementary robustness evidence; does not establish safety, effectiveness or regulatory compliance."
+
+HAZARDS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "A small disturbance of the measurement (noise, motion, gain) grows into an artefact that resembles or hides anatomy",
+        "Worst-case search in a ball of perturbations, beside Gaussian noise of the same norm and a reference method",
+        "worst_case",
+        "worst-case",
+    ),
+    (
+        "A small lesion that the data carry is missing from the image, or fainter than it is",
+        "A detail is put into the object; its contrast recovery is measured",
+        "structure",
+        "structure",
+    ),
+    (
+        "A structure appears in the image that is not in the object",
+        "Energy outside the inserted detail; share of the detail that the scanner cannot see",
+        "structure",
+        "null-space",
+    ),
+    (
+        "More or fewer samples than in training give a poorer image without warning",
+        "Sweep over nested sampling patterns or view counts with the network unchanged",
+        "sampling",
+        "sampling",
+    ),
+    (
+        "The amplification of disturbances has no known ceiling",
+        "Lipschitz bracket: gain found below, layer-by-layer bound above",
+        "lipschitz",
+        "lipschitz",
+    ),
+    (
+        "A method resists perturbations because it shows little of the object at all",
+        "Accuracy on the clean measurement, beside a direct linear and a reference reconstruction",
+        "quality",
+        "quality",
+    ),
+)
+
+GLOSSARY: tuple[tuple[str, str], ...] = (
+    ("Measurement y", "What the scanner recorded: k-space samples (MRI) or the sinogram (CT)."),
+    ("Forward model A", "The linear map from an image to its noise-free measurement."),
+    ("Reconstruction f(y)", "The image that a method makes of a measurement."),
+    (
+        "Perturbation e",
+        "A small change added to the measurement. Its relative radius is ‖e‖/‖y‖ in the measurement domain and ‖r‖/‖x‖ in the "
+        "image domain, where e = A r.",
+    ),
+    ("Relative change", "‖f(y+e) − f(y)‖ / ‖f(y)‖: how much the image changed."),
+    ("Relative error", "‖f(y+e) − x‖ / ‖x‖ with the truth x: how wrong the image is. Without perturbation: clean error."),
+    ("Gain", "‖f(y+e) − f(y)‖ / ‖e‖: amplification of the perturbation."),
+    (
+        "Local damage",
+        "Largest value of the smoothed magnitude of the change, relative to the largest value of the clean image: damage in "
+        "one place that a norm over the whole image can hide.",
+    ),
+    ("Found", "The largest value that a search reached within its stated budget. The true worst case is at least this."),
+    ("Guaranteed", "A bound derived from the structure of the network. The true worst case is at most this."),
+    ("Witness", "A stored perturbation that reproduces a finding; its norm is recomputed in double precision."),
+    ("Contrast recovery", "1: the detail came back with its full contrast. 0: nothing of it. Negative: inverted."),
+    ("Sham recovery", "The same statistic where nothing was put in and only the noise differs: what noise alone gives."),
+    ("Detectability d′", "‖A h‖/σ: how visible the detail h is in the raw data to an ideal observer."),
+    ("Null-space share", "‖P_N h‖/‖h‖: the part of the detail that the measurement does not contain."),
+    ("NRMSE, PSNR, SSIM", "Normalised root-mean-square error, peak signal-to-noise ratio in dB, structural similarity."),
+    ("Lipschitz constant", "The largest gain between any two inputs; local: on a neighbourhood of one input."),
+    (
+        "Decision rule",
+        "PASS: the one-sided bound of the estimate is within the limit. FAIL: the bound is beyond the limit, or one re-verified "
+        "counterexample breaks a universal criterion. INCONCLUSIVE: neither. INVALID: a validity gate failed. NOT RUN: nothing "
+        "was measured. REPORTED, NO VERDICT: no criterion was set.",
+    ),
+    (
+        "Universal criterion",
+        "A claim about every admissible perturbation. A search can refute it; where it does not, the result is “no violation "
+        "found within the stated budget”, which is INCONCLUSIVE.",
+    ),
+)
+
+REFERENCES: tuple[str, ...] = (
+    "V. Antun, F. Renna, C. Poon, B. Adcock, A. C. Hansen, On instabilities of deep learning in image reconstruction and the "
+    "potential costs of AI, PNAS 117 (48), 30088–30095, 2020.",
+    "M. Genzel, J. Macdonald, M. März, Solving inverse problems with deep neural networks: robustness included?, IEEE "
+    "Transactions on Pattern Analysis and Machine Intelligence 45 (1), 1119–1134, 2023.",
+    "H. H. Barrett, K. J. Myers, Foundations of Image Science, Wiley, 2004 (ideal observer, detectability).",
+    "FDA, Recommended Content and Format of Non-Clinical Bench Performance Testing Information in Premarket Submissions, "
+    "2019 (model for the order of the sections; no conformance is claimed).",
+    "ISO/IEC 24029-2:2023, Assessment of the robustness of neural networks, part 2 (terms; no conformance is claimed).",
+    "ILAC-G8:09/2019, Guidelines on decision rules and statements of conformity (terms; no conformance is claimed).",
+)
+
+NOT_IN_DOCUMENT = "Not run: this version of the tool has no such test, and nothing is claimed about it."
+
+ROLES_TO_SIGN = ("Author", "Reviewer", "Approver")

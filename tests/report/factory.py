@@ -1,0 +1,510 @@
+"""Synthetic documents: realistic enough to look at, and without any measurement behind them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from stabtest.findings.document import (
+    CaseInfo,
+    Cost,
+    DataInfo,
+    Document,
+    Item,
+    LipschitzSection,
+    SamplingSection,
+    StructureSection,
+    Tool,
+    WorstCaseSection,
+)
+from stabtest.findings.records import (
+    Bracket,
+    Failure,
+    Gate,
+    Interval,
+    LayerRow,
+    Picture,
+    QualityRow,
+    SamplingRow,
+    SamplingStatement,
+    StructureRow,
+    WorstCaseRow,
+)
+from stabtest.findings.verdicts import Criterion, Finding, criteria_hash, decide
+
+NET, TV, ZERO = "unet-mri", "TV", "zero-filled"
+RADII = [0.005, 0.01, 0.02, 0.05, 0.1]
+FRAGILITY = {NET: 3.1, TV: 1.05, ZERO: 0.62}
+QUALITY = {NET: 0.071, TV: 0.094, ZERO: 0.163}
+
+
+def document(**changes):
+    """A small valid document in which no test was run."""
+    base = {
+        "id": "audit-0001",
+        "title": "Stability of unet-mri on head phantoms",
+        "created": "2025-02-03T10:20:30Z",
+        "tool": Tool(
+            version="0.1.0",
+            commit="0123abc",
+            python="3.11.2",
+            packages={"torch": "2.13.0", "numpy": "2.4.6"},
+            platform="Linux x86-64",
+            device="cpu",
+            threads=1,
+        ),
+        "command": "stabtest audit stabtest.toml --out out",
+        "configuration": {"audit": {"title": "t", "seed": 1}, "worst_case": {"radii": RADII}},
+        "configuration_sha256": "c" * 64,
+        "seed": 1,
+        "modality": "mri",
+        "items": [Item(name=NET, role="under test", description="U-Net after zero-filling")],
+        "operator": {"kind": "fourier", "shape": "128 x 128", "acceleration": 4, "sampling_fraction": 0.28125},
+        "data": DataInfo(source="head phantoms", simulated=True, cases=[]),
+        "gates": [],
+        "quality": [],
+        "criteria": [],
+        "criteria_sha256": criteria_hash([]),
+        "criteria_frozen": None,
+        "findings": [],
+        "cost": Cost(wall_seconds=83.2, units=24, gradient_evaluations=5120),
+    }
+    return Document.model_validate({**base, **changes})
+
+
+def full(cases: int = 4, size: int = 96):
+    """A document with every section, as an audit of an MRI network would fill it."""
+    rng = np.random.default_rng(7)
+    names = [f"head-{index:03d}" for index in range(cases)]
+    criteria = [
+        Criterion(
+            id="C1",
+            statistic="worst_case.relative_change.ratio_to_reference",
+            rule="at most",
+            limit=2.0,
+            rationale="At the same radius and budget the network may change at most twice as much as TV.",
+        ),
+        Criterion(
+            id="C2",
+            statistic="structure.recovery.min",
+            rule="at least",
+            limit=0.5,
+            rationale="A lesion that the data carry comes back with at least half of its contrast.",
+        ),
+        Criterion(
+            id="C3",
+            statistic="worst_case.relative_change.max",
+            rule="at most",
+            limit=0.6,
+            universal=True,
+            rationale="No admissible perturbation of 5 % changes the image by more than 60 %.",
+        ),
+        Criterion(id="C4", statistic="quality.psnr.median", rule="at least", limit=28.0, rationale="Usual for this sequence."),
+        Criterion(id="C5", statistic="noise.dose.slope", rule="at most", limit=1.0, rationale="Not measured by this version."),
+    ]
+    worst = worst_case_rows(names, rng)
+    return document(
+        draft=True,
+        items=items(),
+        data=DataInfo(
+            source="Head phantoms, simulated on a grid twice as fine, seeds 1000 to 1003",
+            simulated=True,
+            cases=[
+                CaseInfo(name=name, patient=name, shape=[size, size], truth="phantom", noise_std=0.01, notes=[])
+                for name in names
+            ],
+            notes=["Phantoms have less texture than patients: numbers on real data may differ."],
+            files={"mask.npy": "a" * 64},
+        ),
+        gates=gates(),
+        quality=[
+            QualityRow(
+                case=n, method=m, nrmse=q * rng.uniform(0.9, 1.1), psnr=-20 * math.log10(q) + 9 + rng.normal(), ssim=1 - q
+            )
+            for n in names
+            for m, q in QUALITY.items()
+        ],
+        worst_case=WorstCaseSection(
+            domain="measurement",
+            objective="distance to the clean reconstruction",
+            radii=RADII,
+            budget="20 steps, 2 restarts, Jacobian start with 4 steps, warm start over the radii",
+            rows=worst,
+        ),
+        structure=StructureSection(
+            description="Round lesions are put into the object before the scan; the noise is the same with and without.",
+            rows=structure_rows(names, rng),
+        ),
+        sampling=sampling(names, rng),
+        lipschitz=lipschitz(names),
+        criteria=criteria,
+        criteria_sha256=criteria_hash(criteria),
+        criteria_frozen="2025-02-03T10:18:00Z",
+        findings=findings(criteria),
+        failures=[Failure(unit="sampling/TV/head-003", error="AuditError: ran out of time. Remedy: run again to resume.")],
+        deviations=["C4 was added after the freeze."],
+        limitations=["Four phantoms are too few for a tolerance bound."],
+        pictures=pictures(names[: min(cases, 4)], size),
+    )
+
+
+def items():
+    card = {
+        "data": {"train": "2000 head phantoms, seeds 0 to 999 999", "validation": "64 phantoms"},
+        "steps": 12000,
+        "seed": 0,
+        "held_out": {"psnr": 31.84, "nrmse": 0.0712},
+        "loss": [[step, 0.4 * math.exp(-step / 2500) + 0.02] for step in range(0, 12001, 400)],
+    }
+    return [
+        Item(
+            name=NET,
+            role="under test",
+            description="U-Net after zero-filling, 4x Cartesian",
+            settings={"takes": "pseudo_inverse", "channels": "real-imag", "scale": "max"},
+            parameters=1_927_841,
+            weights_file="unet-mri.safetensors",
+            weights_sha256="f" * 64,
+            card=card,
+            intended_use="Research only.",
+        ),
+        Item(name=TV, role="reference", description="Total variation by PDHG", settings={"weight": 0.002, "iterations": 200}),
+        Item(name=ZERO, role="baseline", description="Zero-filled inverse Fourier transform"),
+    ]
+
+
+def gates():
+    return [
+        Gate(name="adjoint", subject="forward model", passed=True, value=2.1e-8, limit=1e-6, detail="normalised dot test"),
+        Gate(name="gradient", subject=NET, passed=True, value=0.0031, limit=0.02, detail="against finite differences"),
+        Gate(name="determinism", subject=NET, passed=True, value=0.0, limit=0.0, detail="two runs, same bits"),
+        Gate(name="accuracy", subject=NET, passed=True, value=0.071, limit=0.163, detail="NRMSE below that of zero-filling"),
+    ]
+
+
+def worst_case_rows(names, rng):
+    rows = []
+    for name in names:
+        tilt = rng.uniform(0.8, 1.25)
+        for method, slope in FRAGILITY.items():
+            for radius in RADII:
+                change = 1.4 * math.tanh(slope * tilt * radius / 1.4 * 3)
+                noise = 0.35 * radius * (1 + 0.2 * rng.random())
+                rows.append(
+                    WorstCaseRow(
+                        case=name,
+                        method=method,
+                        domain="measurement",
+                        objective="clean",
+                        radius=radius,
+                        radius_absolute=radius * 41.7,
+                        relative_change=change,
+                        relative_error=math.hypot(change, QUALITY[method]),
+                        clean_error=QUALITY[method],
+                        gain=change / radius / 1.1,
+                        local_damage=min(1.5, 1.8 * change),
+                        noise_change_median=noise,
+                        noise_change_max=noise * 1.3,
+                        noise_draws=50,
+                        violation=1.2e-8,
+                        evaluations=64,
+                        history=[(k, change * (1 - math.exp(-k / 6))) for k in range(1, 61, 4)],
+                        status="still rising" if radius == 0.1 and method == NET else "converged",
+                        witness=f"w.{name}.{method}.r{radius:g}",
+                    )
+                )
+    return rows
+
+
+def structure_rows(names, rng):
+    rows = []
+    for name in names:
+        for method, loss in {NET: 0.55, TV: 0.3, ZERO: 0.2}.items():
+            for contrast in (0.1, 0.3):
+                for diameter in (3.0, 5.0, 8.0, 12.0):
+                    back = 1 - loss * math.exp(-diameter * contrast) - loss * 0.2 + 0.03 * rng.normal()
+                    rows.append(
+                        StructureRow(
+                            case=name,
+                            method=method,
+                            detail="lesion",
+                            site="(41, 52)",
+                            diameter_px=diameter,
+                            contrast=contrast,
+                            recovery=back,
+                            region_nrmse=abs(1 - back) + 0.05,
+                            outside_energy=0.04 + 0.02 * rng.random(),
+                            sham_recovery=0.02 * rng.normal(),
+                            data_detectability=diameter * contrast * 9,
+                            null_space_share=0.7 - 0.02 * diameter,
+                            identifiable=diameter * contrast > 0.4,
+                        )
+                    )
+    return rows
+
+
+def sampling(names, rng):
+    rows = []
+    for name in names:
+        for method in (NET, TV):
+            for count, fraction in ((2048, 0.125), (4608, 0.28125), (8192, 0.5), (16384, 1.0)):
+                fall = 0.14 * math.exp(-6 * fraction) + 0.02
+                error = fall if method == TV else max(0.06, fall) + 0.05 * max(0, fraction - 0.28)
+                error *= rng.uniform(0.95, 1.05)
+                rows.append(
+                    SamplingRow(
+                        case=name,
+                        method=method,
+                        count=count,
+                        fraction=fraction,
+                        trained=count == 4608,
+                        nrmse=error,
+                        psnr=-20 * math.log10(error) + 8,
+                    )
+                )
+    statements = [
+        SamplingStatement(
+            method=NET,
+            from_fraction=0.28125,
+            to_fraction=1.0,
+            change=0.0331,
+            interval=Interval(lower=0.021, upper=0.046, level=0.95, method="paired t"),
+            statement="More samples, poorer image.",
+        ),
+        SamplingStatement(method=TV, from_fraction=0.28125, to_fraction=1.0, change=-0.021, interval=None, statement="Better."),
+    ]
+    return SamplingSection(
+        description="Nested masks: more is always a superset; the network is unchanged.",
+        axis="k-space samples",
+        trained_fraction=0.28125,
+        rows=rows,
+        statements=statements,
+    )
+
+
+def lipschitz(names):
+    layers, total = [], 1.0
+    for index in range(14):
+        conv = index % 2 == 0
+        constant = 1.0 if not conv else 1.4 + 0.6 * math.sin(index)
+        total *= constant
+        layers.append(
+            LayerRow(
+                name=f"down.{index}.conv" if conv else f"down.{index}.relu",
+                operation="Conv2d 3x3" if conv else "ReLU",
+                input_shape=[32, 96, 96],
+                output_shape=[32, 96, 96],
+                constant=constant,
+                status="certified",
+                method="Fourier bound" if conv else "elementwise",
+                cumulative=total,
+                log_share=None if not conv else math.log(constant) / 5,
+            )
+        )
+    brackets = [
+        Bracket(
+            name="network alone",
+            case=None,
+            lower=3.4,
+            lower_source="Jacobian norm",
+            upper=total * 40,
+            upper_status="certified",
+            upper_source="product of layer norms",
+            assumptions=["evaluation mode", "zero padding"],
+        ),
+        Bracket(
+            name="measurement to image",
+            case=names[0] if names else None,
+            lower=11.2,
+            lower_source="worst-case search",
+            upper=total * 40,
+            upper_status="certified",
+            upper_source="network bound times norm of the pseudo-inverse",
+        ),
+        Bracket(
+            name="network alone, with scaling",
+            case=None,
+            lower=5.0,
+            lower_source="Jacobian norm",
+            upper=math.inf,
+            upper_status="infinite",
+            upper_source="division by the maximum",
+        ),
+    ]
+    return LipschitzSection(layers=layers, brackets=brackets, notes=["Skip connections add their norms."])
+
+
+def findings(criteria):
+    by_statistic = {criterion.statistic: criterion for criterion in criteria}
+    made = [
+        (
+            "worst_case",
+            "worst_case.relative_change.ratio_to_reference",
+            NET,
+            2.91,
+            (2.52, 3.4),
+            "",
+            "w.head-002.unet-mri.r0.05",
+            "At a radius of 5 % the network changes 2.9 times as much as TV.",
+        ),
+        (
+            "structure",
+            "structure.recovery.min",
+            NET,
+            0.482,
+            (0.41, 0.55),
+            "",
+            None,
+            "The faintest identifiable lesion came back with 48 % of its contrast.",
+        ),
+        (
+            "worst_case",
+            "worst_case.relative_change.max",
+            NET,
+            0.443,
+            (0.443, None),
+            "",
+            "w.head-001.unet-mri.r0.05",
+            "The largest change found at a radius of 5 % is 44 % of the image.",
+        ),
+        ("quality", "quality.psnr.median", NET, 31.84, (31.2, 32.4), "dB", None, "Median PSNR on clean data is 31.8 dB."),
+        (
+            "worst_case",
+            "worst_case.amplification_over_noise",
+            NET,
+            11.9,
+            (10.1, None),
+            "",
+            None,
+            "The perturbation found changes the image 12 times as much as noise of its norm.",
+        ),
+        (
+            "sampling",
+            "sampling.more_is_poorer",
+            NET,
+            0.0331,
+            (0.021, None),
+            "NRMSE",
+            None,
+            "With all of k-space the image is poorer than at the trained quarter.",
+        ),
+        (
+            "worst_case",
+            "worst_case.relative_change.max",
+            TV,
+            0.158,
+            (0.158, None),
+            "",
+            None,
+            "Under the same search TV changes by at most 16 % found.",
+        ),
+    ]
+    found = []
+    for test, statistic, method, value, (lower, upper), unit, witness, sentence in made:
+        finding = Finding(
+            test=test,
+            statistic=statistic,
+            method=method,
+            value=value,
+            interval=Interval(lower=lower, upper=upper, level=0.95, method="order statistic"),
+            unit=unit,
+            n=4,
+            valid=True,
+            witness=witness,
+            sentence=sentence,
+        )
+        found.append(decide(finding, by_statistic.get(statistic) if method == NET else None))
+    return found
+
+
+def head(size: int, seed: int = 0):
+    """Something like a head: nested ellipses."""
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    tilt = 0.04 * seed
+
+    def ellipse(cx, cy, a, b):
+        return (((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1).astype(float)
+
+    image = 0.9 * ellipse(0, 0, 0.72, 0.9) - 0.6 * ellipse(0, 0, 0.66, 0.84) + 0.35 * ellipse(0, 0.02, 0.6, 0.76)
+    image -= 0.4 * ellipse(0.15 + tilt, -0.05, 0.1, 0.25) + 0.4 * ellipse(-0.17, -0.05, 0.09, 0.27)
+    return image + 0.08 * np.sin(9 * x + 3 * np.sin(6 * y + seed)) * ellipse(0, 0, 0.6, 0.76)
+
+
+def picture(values, *, section, case, method, role, kind="anatomy", window=None, label="", **more):
+    data, low, high = Picture.encode(values)
+    window_low, window_high = window or (0.0, 1.0)
+    return Picture.model_validate(
+        {
+            "id": ".".join(part for part in (section, case, method, role, label) if part),
+            "section": section,
+            "case": case,
+            "method": method,
+            "role": role,
+            "kind": kind,
+            "caption": more.pop("caption", f"{method}: {role}"),
+            "shape": values.shape,
+            "low": low,
+            "high": high,
+            "window_low": window_low,
+            "window_high": window_high,
+            "data": data,
+            **more,
+        }
+    )
+
+
+def pictures(names, size):
+    made = []
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    ripple = np.sin(38 * x) * np.exp(-((y - 0.1) ** 2) * 30) + np.exp(-((x - 0.25) ** 2 + (y + 0.2) ** 2) * 60)
+    for seed, name in enumerate(names):
+        truth = head(size, seed)
+        made.append(picture(truth, section="quality", case=name, method="truth", role="truth", caption="Truth"))
+        for method, slope in FRAGILITY.items():
+            blur = np.sin(25 * x + 11 * y) * QUALITY[method] * 0.5
+            clean = truth + blur * (truth > 0.05)
+            made.append(picture(clean, section="quality", case=name, method=method, role="clean"))
+            if seed < 2:
+                made.append(
+                    picture(
+                        abs(blur), section="quality", case=name, method=method, role="difference", kind="error", window=(0, 0.2)
+                    )
+                )
+            change = 0.09 * slope * ripple * (truth > 0.05)
+            here = {"section": "worst_case", "case": name, "method": method, "radius": 0.05, "label": "r0.05"}
+            made.append(picture(clean + change, role="perturbed", **here))
+            made.append(picture(0.02 * abs(ripple), role="perturbation", kind="error", window=(0, 0.2), **here))
+            made.append(picture(abs(change), role="difference", kind="error", window=(0, 0.2), **here))
+    for diameter in (5, 12):
+        lesion = 0.3 * (((x - 0.1) ** 2 + (y - 0.4) ** 2) < (diameter / size) ** 2)
+        common = {"section": "structure", "case": names[0] if names else "none", "label": f"d{diameter}-c0.3-41-52"}
+        made.append(
+            picture(
+                lesion,
+                method="truth",
+                role="detail",
+                kind="signed",
+                window=(-0.3, 0.3),
+                caption=f"What was put in: lesion of {diameter} px, contrast 0.3",
+                **common,
+            )
+        )
+        for method in FRAGILITY:
+            made.append(picture(head(size) + 0.7 * lesion, method=method, role="with_detail", **common))
+            made.append(
+                picture(0.7 * lesion - 0.01, method=method, role="recovered", kind="signed", window=(-0.3, 0.3), **common)
+            )
+    for method in (NET, TV):
+        for count in (2048, 4608, 16384):
+            error = 200 * (1 + (method == NET)) / count
+            where = {
+                "section": "sampling",
+                "case": names[0] if names else "none",
+                "method": method,
+                "count": count,
+                "label": f"n{count}",
+            }
+            made.append(picture(head(size) + error * np.sin(30 * x), role="clean", **where))
+            made.append(picture(abs(error * np.sin(30 * x)), role="difference", kind="error", window=(0, 0.2), **where))
+    return made
