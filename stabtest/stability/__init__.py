@@ -10,6 +10,7 @@
 """
 
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
+from stabtest.stability.lipschitz import LipschitzTest
 from stabtest.stability.quality import quality
 from stabtest.stability.sampling import SamplingTest, statements
 from stabtest.stability.structure import StructureTest
@@ -18,6 +19,7 @@ from stabtest.stability.worst_case import WorstCaseTest, replay
 
 __all__ = [
     "Case",
+    "LipschitzTest",
     "Method",
     "Outcome",
     "Progress",

@@ -1,12 +1,14 @@
 """Findings on Lipschitz constants: what was found below, what is guaranteed above.
 
-No sampling is involved, so the "interval" is a bracket and its level is 1: the lower end is the largest gain that was found,
-the upper end the smallest certified bound. An upper bound that is only probabilistic, or holds only on a ball, is left out
-of it.
+No sampling is involved, so the "interval" is a bracket: the lower end is the largest gain that was reached, the upper end
+the largest of the cases' bounds. Its level is 1, or that of the audit where a bound holds with a probability only (its
+failure probability, far below 5 %, is in the bracket's assumptions). A bound "on a ball" holds for the measurements of the
+audit, as its assumptions say.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from stabtest.findings.records import Bracket, Interval
@@ -20,19 +22,21 @@ def summarise_lipschitz(rows: Sequence[Bracket], method: str, context: Context) 
     for name in dict.fromkeys(row.name for row in rows):
         own = [row for row in rows if row.name == name]
         lower = max(row.lower for row in own)
-        certified = [row.upper for row in own if row.upper is not None and row.upper_status in ("certified", "infinite")]
+        uppers = [row.upper for row in own if row.upper is not None]
         # A bound that holds for one case only does not bound another case; the largest covers them all.
-        upper = max(certified) if len(certified) == len(own) else None
-        above = (
-            "no upper bound is known" if upper is None else f"no more than {upper:.3g} is possible under the listed assumptions"
-        )
+        upper = max(uppers) if len(uppers) == len(own) else None
+        statuses = sorted({row.upper_status for row in own})
+        level = context.level if {"probabilistic", "on a ball"} & set(statuses) else 1.0
+        above = "no upper bound is known"
+        if upper is not None:
+            above = f"more than {upper:.3g} is excluded under the listed assumptions" if upper < math.inf else "no bound exists"
         found.append(
             context.finding(
                 "lipschitz",
                 f"lipschitz.{name.replace(' ', '_')}",
                 method,
                 value=lower,
-                interval=Interval(lower=lower, upper=upper, level=1.0, method="bracket: found below, bounded above"),
+                interval=Interval(lower=lower, upper=upper, level=level, method=f"bracket, above: {', '.join(statuses)}"),
                 n=len({context.patient(row.case) for row in own if row.case is not None}),
                 sentence=f"{method}, {name}: a gain of {lower:.3g} was found; {above}.",
             )

@@ -2,7 +2,8 @@
 
 Only details that the data carry count (the gate of each row). Where there is a reference method, details that the reference
 loses too (recovery below `LOST`) are set aside for the other methods: they say more about the measurement than about the
-method. If nothing is left the finding is invalid. A detail is *lost* when its recovery is below `LOST`.
+method. If nothing is left, the figures are those of all details and the findings are invalid. A detail is *lost* when its
+recovery is below `LOST`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ def summarise_structure(rows: Sequence[StructureRow], context: Context) -> list[
     for method in context.methods(rows):
         own = [row for row in rows if row.method == method]
         fair = [row for row in own if row.identifiable and (method == context.reference or _key(row) not in blind)]
-        found += _of_method(method, fair, len(own), context)
+        found += _of_method(method, fair or own, len(own), context, valid=bool(fair))
     return found
 
 
-def _of_method(method: str, rows: list[StructureRow], tried: int, context: Context) -> list[Finding]:
-    valid = bool(rows)
+def _of_method(method: str, rows: list[StructureRow], tried: int, context: Context, *, valid: bool) -> list[Finding]:
     aside = f" {tried - len(rows)} of {tried} details were set aside by the gates." if len(rows) < tried else ""
+    aside = aside if valid else " No detail was fit to judge the method by."
 
     def finding(
         statistic: str, value: float | None, interval: Interval | None, n: int, sentence: str, witness: str | None = None
@@ -50,10 +51,6 @@ def _of_method(method: str, rows: list[StructureRow], tried: int, context: Conte
             sentence=sentence + aside,
         )
 
-    if not rows:
-        sentence = f"No detail was fit to judge {method} by."
-        names = ("recovery.min", "recovery.median", "lost_fraction", "outside_energy.max")
-        return [finding(f"structure.{name}", 0.0 if tried else None, None, 0, sentence) for name in names]
     worst = min(rows, key=lambda row: row.recovery)
     loud = max(rows, key=lambda row: row.outside_energy)
     means = context.per_patient(rows, lambda row: row.recovery)

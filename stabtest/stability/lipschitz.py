@@ -1,0 +1,212 @@
+"""How much can the method amplify at all? The Lipschitz constant, between a gain that is reached and a bound that cannot be passed.
+
+For the network alone and for the whole way from measurement to image, ``L = sup ||f(y) - f(y')|| / ||y - y'||`` is put into
+a bracket:
+
+- **below**, the norm of the Jacobian at the case's measurement by power iteration (`stabtest.search.jacobian_norm`), or the
+  largest gain that a worst-case search found, if it is given: gains that are reached, so lower bounds whatever the iteration
+  did;
+- **above**, the layer-by-layer bound of `stabtest.bounds`, with what it rests on; *unknown* where an operation has no rule.
+
+A lower end above the upper end is a contradiction, hence a defect of the tool, and raises. The upper end is often far above
+the truth: it says what is excluded, not what is likely (Unser, lecture notes on Lipschitz constants of CNN modules; Szegedy
+et al. 2014, section 4.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stabtest import bounds, tensors
+from stabtest.bounds.end_to_end import end_to_end
+from stabtest.errors import ConfigError
+from stabtest.findings.records import Bracket, LayerRow
+from stabtest.search import Linearisation, jacobian_norm
+from stabtest.stability.cases import Case, Method, Outcome, Progress
+
+
+@dataclass(frozen=True)
+class LipschitzTest:
+    """The layer table and the brackets.
+
+    Parameters
+    ----------
+    jacobian_steps
+        Power iterations for each lower end, at least 1.
+
+    Raises
+    ------
+    ConfigError
+        If there is no step.
+    """
+
+    jacobian_steps: int = 10
+
+    def __post_init__(self) -> None:
+        if self.jacobian_steps < 1:
+            raise ConfigError("lipschitz: jacobian_steps", expected="at least 1", came=str(self.jacobian_steps))
+
+    def measure(
+        self,
+        method: Method,
+        case: Case,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        found_gain: float | None = None,
+    ) -> Outcome:
+        """Layer table, bracket of the network alone, and bracket from measurement to image.
+
+        Parameters
+        ----------
+        method, case
+            A wrapped network (`stabtest.networks.wrap`) is bounded layer by layer; of any other callable the upper end is
+            unknown and there is no table.
+        seed
+            Of the power iterations and of certificates that hold with a probability.
+        progress
+            Called after each of the three parts.
+        found_gain
+            Largest gain that a worst-case search found for this case, in the measurement domain; it counts if it beats the
+            Jacobian.
+
+        Returns
+        -------
+        Outcome
+            `LayerRow` for each operation (the same for every case of one image size) and one or two `Bracket`.
+
+        Raises
+        ------
+        BoundsError
+            If a gain that was reached exceeds an upper bound.
+        SearchError
+            If the reconstruction is disconnected from the measurement.
+        """
+        tell = progress if progress is not None else _silent
+        steps, y = self.jacobian_steps, case.measurement
+        jacobian = jacobian_norm(
+            method.reconstruct, case.operator, y, steps=steps, generator=torch.Generator().manual_seed(seed)
+        )
+        lower = float(jacobian.sigma)
+        source = f"Jacobian at this measurement, {steps} power iterations, residual {float(jacobian.residual):.2g}"
+        if found_gain is not None and found_gain > lower:
+            lower, source = found_gain, "largest gain found by the worst-case search"
+        tell(1, 3)
+        module = getattr(method.reconstruct, "module", None)
+        given = network_input(method, case, module) if isinstance(module, nn.Module) else None
+        if not isinstance(module, nn.Module) or given is None:
+            tell(3, 3)
+            return Outcome((_unknown(case, lower, source),), evaluations=2 * steps)
+        image, constants = given
+        gain, residual = network_gain(module, image, constants, steps=steps, seed=seed)
+        tell(2, 3)
+        bound = bounds.lipschitz(module, image, constants=constants, generator=torch.Generator().manual_seed(seed)).with_lower(
+            gain, f"Jacobian at this input, {steps} power iterations, residual {residual:.2g}"
+        )
+        alone = Bracket(
+            name="network alone",
+            case=case.name,
+            lower=gain,
+            lower_source=bound.lower_source,
+            upper=bound.upper,
+            upper_status=bound.status,
+            upper_source="composition of layer bounds",
+            assumptions=list(bound.assumptions),
+        )
+        whole = end_to_end(
+            method.reconstruct,
+            case.operator,
+            y,
+            bound,
+            lower=lower,
+            lower_source=source,
+            case=case.name,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        tell(3, 3)
+        rows: tuple[LayerRow | Bracket, ...] = (*bound.rows, alone, whole)
+        return Outcome(rows, evaluations=4 * steps)
+
+
+def network_input(method: Method, case: Case, module: nn.Module) -> tuple[Tensor, tuple[Any, ...]] | None:
+    """What the module is called with when the method reconstructs the case: its first tensor, and its further arguments.
+
+    Returns
+    -------
+    (Tensor, tuple) or None
+        None if the module is not called, or not with a tensor first.
+
+    Examples
+    --------
+    >>> from stabtest import networks
+    >>> from stabtest.operators import Identity
+    >>> f = networks.wrap(nn.ReLU())
+    >>> case = Case("a", "a", "other", Identity((8, 8)), torch.ones(1, 1, 8, 8))
+    >>> network_input(Method("relu", "under test", f), case, f.module)[0].shape
+    torch.Size([1, 1, 8, 8])
+    """
+    seen: list[tuple[Any, ...]] = []
+    hook = module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments))
+    try:
+        method(case.measurement, case.operator)
+    finally:
+        hook.remove()
+    if not seen or not seen[0] or not isinstance(seen[0][0], Tensor):
+        return None
+    return seen[0][0].detach(), seen[0][1:]
+
+
+def network_gain(module: nn.Module, image: Tensor, constants: tuple[Any, ...], *, steps: int, seed: int) -> tuple[float, float]:
+    """Norm of the module's Jacobian at an input by power iteration, and the residual of its singular vector.
+
+    Parameters
+    ----------
+    module
+        Differentiable twice.
+    image
+        Its input, batch axis 1.
+    constants
+        Further arguments, held fixed.
+    steps, seed
+        Of the iteration.
+
+    Examples
+    --------
+    >>> network_gain(nn.ReLU(), torch.ones(1, 4), (), steps=2, seed=0)[0]
+    1.0
+    """
+    J = Linearisation(lambda x: module(x, *constants), image)
+    generator = torch.Generator().manual_seed(seed)
+    v = tensors.normalise(tensors.randn(tuple(image.shape), dtype=image.dtype, generator=generator, device=image.device))
+    sigma, residual = 0.0, float("inf")
+    for _ in range(steps):
+        forward = J.jvp(v)
+        sigma = float(tensors.norm(forward))
+        if not sigma > 0:
+            return 0.0, 0.0
+        back = J.vjp(forward)
+        residual = float(tensors.norm(back - sigma**2 * v)) / sigma**2
+        v = tensors.normalise(back)
+    return sigma, residual
+
+
+def _unknown(case: Case, lower: float, source: str) -> Bracket:
+    reason = "not a network that was loaded as a module: no bound is derived"
+    return Bracket(
+        name="measurement to image",
+        case=case.name,
+        lower=lower,
+        lower_source=source,
+        upper=None,
+        upper_status="unknown",
+        upper_source=reason,
+        assumptions=[],
+    )
+
+
+def _silent(done: int, total: int) -> None:
+    pass

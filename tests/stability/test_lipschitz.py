@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch import nn
+
+from stabtest import networks
+from stabtest.errors import BoundsError, ConfigError
+from stabtest.findings.records import Bracket, LayerRow
+from stabtest.stability.cases import Method
+from stabtest.stability.lipschitz import LipschitzTest, network_gain
+from stabtest.stability.worst_case import WorstCaseTest
+
+TEST = LipschitzTest(jacobian_steps=6)
+
+
+def convolutions(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1))
+
+
+def method(module, **how):
+    return Method("net", "under test", networks.wrap(module, **{"channels": "real-imag", **how}))
+
+
+def brackets(outcome):
+    return {row.name: row for row in outcome.rows if isinstance(row, Bracket)}
+
+
+@pytest.mark.parametrize("scale", ["none", "max"])
+def test_what_was_found_lies_below_what_is_possible(mri, scale):
+    found = TEST.measure(method(convolutions(), scale=scale), mri, seed=0)
+    for bracket in brackets(found).values():
+        assert 0 < bracket.lower <= bracket.upper
+    assert set(brackets(found)) == {"network alone", "measurement to image"}
+    assert sum(isinstance(row, LayerRow) for row in found.rows) >= 3
+
+
+def test_the_gain_of_a_search_lies_within_the_bracket(mri):
+    net = method(convolutions())
+    search = WorstCaseTest(radii=(0.02, 0.2), steps=6, restarts=1, noise_draws=1, pictures=False)
+    gain = max(row.gain for row in search.measure(net, mri, seed=0).rows)
+    whole = brackets(TEST.measure(net, mri, seed=0, found_gain=gain))["measurement to image"]
+    assert gain <= whole.lower * (1 + 1e-6)
+    assert whole.lower <= whole.upper
+
+
+def test_a_scaled_identity_is_known_exactly(mri):
+    linear = nn.Conv2d(2, 2, 1, bias=False)
+    linear.weight.data = 3 * torch.eye(2)[:, :, None, None]
+    for bracket in brackets(TEST.measure(method(linear), mri, seed=0)).values():
+        assert bracket.lower == pytest.approx(3, rel=1e-3)
+        assert bracket.upper == pytest.approx(3, rel=1e-3)
+
+
+def test_a_gain_beyond_the_bound_stops_the_audit(mri):
+    with pytest.raises(BoundsError, match="above the upper bound"):
+        TEST.measure(method(convolutions()), mri, seed=0, found_gain=1e9)
+
+
+def test_a_classical_method_has_no_upper_end(mri):
+    found = TEST.measure(Method("direct", "reference", lambda y, A: A.pseudo_inverse(y)), mri, seed=0)
+    (row,) = found.rows
+    assert row.lower == pytest.approx(1, rel=1e-3)
+    assert (row.upper, row.upper_status) == (None, "unknown")
+
+
+def test_the_gain_of_a_linear_module_is_its_largest_singular_value():
+    torch.manual_seed(0)
+    linear = nn.Linear(12, 9, dtype=torch.float64)
+    gain, residual = network_gain(linear, torch.zeros(1, 12, dtype=torch.float64), (), steps=400, seed=0)
+    assert gain == pytest.approx(float(torch.linalg.matrix_norm(linear.weight.detach(), 2)), rel=1e-6)
+    assert residual < 1e-3
+
+
+def test_at_least_one_step():
+    with pytest.raises(ConfigError, match="jacobian_steps"):
+        LipschitzTest(jacobian_steps=0)

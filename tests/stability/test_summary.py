@@ -1,0 +1,220 @@
+import re
+
+import pytest
+
+from stabtest.findings import Criterion, Verdict, decide
+from stabtest.findings.records import Bracket, Gate, QualityRow, SamplingRow, StructureRow, WorstCaseRow
+from stabtest.stability import summarise
+
+ROLES = {"net": "under test", "tv": "reference"}
+
+
+def worst(case="a", method="net", *, radius=0.02, change=0.3, noise=0.02, violation=0.0, status="converged", error=0.4):
+    return WorstCaseRow(
+        case=case,
+        method=method,
+        domain="measurement",
+        objective="clean",
+        radius=radius,
+        radius_absolute=radius,
+        relative_change=change,
+        relative_error=error,
+        clean_error=0.1,
+        gain=change / radius,
+        local_damage=2 * change,
+        noise_change_median=noise,
+        noise_change_max=noise,
+        noise_draws=8,
+        violation=violation,
+        evaluations=10,
+        history=[(1, change)],
+        status=status,
+        witness=f"{case}-{method}-{radius:g}",
+    )
+
+
+def detail(case="a", method="net", *, recovery=0.9, site="(1, 1)", identifiable=True, outside=0.1):
+    return StructureRow(
+        case=case,
+        method=method,
+        detail="lesion",
+        site=site,
+        diameter_px=4,
+        contrast=0.2,
+        recovery=recovery,
+        region_nrmse=0.2,
+        outside_energy=outside,
+        sham_recovery=0.0,
+        data_detectability=20.0,
+        null_space_share=0.3,
+        identifiable=identifiable,
+    )
+
+
+def find(findings, statistic, method="net"):
+    return next(f for f in findings if f.statistic == statistic and f.method == method)
+
+
+def test_the_largest_found_is_that_of_the_largest_radius():
+    rows = [worst(radius=0.01, change=0.9), worst("a", change=0.3), worst("b", change=0.5)]
+    found = find(summarise(rows, roles=ROLES), "worst_case.relative_change.max")
+    assert found.value == 0.5
+    assert found.witness == "b-net-0.02"
+    assert (found.interval.lower, found.interval.upper) == (0.5, None)
+    assert "b" in found.sentence
+    assert "within the stated budget" in found.sentence
+
+
+def test_a_search_that_found_little_cannot_pass():
+    """Nothing bounds the worst case from above: a limit well above what was found stays inconclusive."""
+    found = find(summarise([worst(str(k)) for k in range(80)], roles=ROLES), "worst_case.relative_change.max")
+    criterion = Criterion(id="C", statistic=found.statistic, rule="at most", limit=10.0)
+    assert decide(found, criterion).verdict == Verdict.INCONCLUSIVE
+    assert decide(found, criterion.model_copy(update={"limit": 0.1})).verdict == Verdict.FAIL
+    assert decide(found, criterion.model_copy(update={"limit": 0.1, "universal": True})).verdict == Verdict.FAIL
+
+
+def test_the_typical_found_change_can_pass_with_enough_patients():
+    rows = [worst(str(k), change=0.1 + 0.001 * k) for k in range(30)]
+    findings = summarise(rows, roles=ROLES)
+    for name in ("median", "p90"):
+        found = find(findings, f"worst_case.relative_change.{name}")
+        assert found.interval.upper <= 0.129
+        verdict = decide(found, Criterion(id="C", statistic=found.statistic, rule="at most", limit=0.2)).verdict
+        assert verdict == Verdict.PASS
+
+
+def test_few_patients_have_no_tolerance_bound():
+    findings = summarise([worst(str(k), change=0.1 + 0.01 * k) for k in range(4)], roles=ROLES)
+    assert find(findings, "worst_case.relative_change.median").interval is None
+    found = find(findings, "worst_case.relative_change.p90")
+    assert found.interval is None or found.interval.upper is None
+    assert "29 patients are needed" in found.sentence
+
+
+def test_images_of_one_patient_count_once():
+    rows = [worst(str(k), change=0.1 + 0.01 * k) for k in range(8)]
+    found = find(summarise(rows, roles=ROLES, patients={str(k): "one" for k in range(8)}), "worst_case.relative_change.median")
+    assert found.n == 1
+    assert found.interval is None
+    assert found.value == pytest.approx(0.17)
+
+
+def test_ratios_are_paired_by_case():
+    rows = [worst("a", change=0.4), worst("b", change=0.8), worst("a", "tv", change=0.2), worst("b", "tv", change=0.2)]
+    findings = summarise(rows, roles=ROLES)
+    found = find(findings, "worst_case.relative_change.ratio_to_reference")
+    assert found.value == pytest.approx(8**0.5)
+    assert found.interval.lower < found.value < found.interval.upper
+    assert find(findings, "worst_case.amplification_over_noise").value == pytest.approx((20 * 40) ** 0.5)
+    assert not any(f.method == "tv" and "ratio" in f.statistic for f in findings)
+
+
+@pytest.mark.parametrize("bad", [{"violation": 0.01}, {"status": "no usable gradient"}])
+def test_a_search_that_was_not_valid_invalidates(bad):
+    findings = summarise([worst("a"), worst("b", **bad)], roles=ROLES)
+    assert not any(f.valid for f in findings if f.test == "worst_case")
+
+
+def test_a_failed_gate_invalidates_that_method_only():
+    gate = Gate(name="adjoint", subject="net", passed=False, value=0.1, limit=1e-4, detail="")
+    findings = summarise([worst("a"), worst("a", "tv")], roles=ROLES, gates=[gate])
+    assert all(f.valid == (f.method == "tv") for f in findings)
+
+
+def test_without_truth_the_error_is_not_run():
+    found = find(summarise([worst(error=None)], roles=ROLES), "worst_case.relative_error.max")
+    assert found.value is None
+    assert decide(found, None).verdict == Verdict.NOT_RUN
+
+
+def test_the_least_recovery_is_quoted_with_its_place():
+    rows = [detail("a"), detail("b", recovery=0.2, site="(7, 9)")]
+    found = find(summarise(rows, roles=ROLES), "structure.recovery.min")
+    assert found.value == 0.2
+    assert (found.interval.lower, found.interval.upper) == (None, 0.2)
+    assert "(7, 9)" in found.sentence
+    criterion = Criterion(id="C", statistic=found.statistic, rule="at least", limit=0.5)
+    assert decide(found, criterion).verdict == Verdict.FAIL
+
+
+def test_a_detail_that_the_data_do_not_carry_is_set_aside():
+    found = find(summarise([detail("a"), detail("b", recovery=0.0, identifiable=False)], roles=ROLES), "structure.recovery.min")
+    assert found.value == 0.9
+    assert "1 of 2 details were set aside" in found.sentence
+
+
+def test_a_detail_that_the_reference_loses_too_is_set_aside():
+    rows = [detail("a"), detail("b", recovery=0.1), detail("a", "tv", recovery=0.95), detail("b", "tv", recovery=0.2)]
+    findings = summarise(rows, roles=ROLES)
+    assert find(findings, "structure.recovery.min").value == 0.9
+    assert find(findings, "structure.recovery.min", "tv").value == 0.2
+
+
+def test_when_nothing_can_be_judged_the_finding_is_invalid():
+    found = find(summarise([detail(identifiable=False)], roles=ROLES), "structure.recovery.min")
+    assert not found.valid
+    assert decide(found, None).verdict == Verdict.INVALID
+
+
+def test_lost_patients_are_counted_once():
+    rows = [detail("a", recovery=0.1), detail("a", recovery=0.2, site="(5, 5)"), detail("b")]
+    found = find(summarise(rows, roles=ROLES), "structure.lost_fraction")
+    assert found.value == 0.5
+    assert "in 1 of 2 patients" in found.sentence
+
+
+def sampling(case, count, nrmse, method="net"):
+    return SamplingRow(case=case, method=method, count=count, fraction=count / 100, trained=count == 25, nrmse=nrmse, psnr=30)
+
+
+def test_more_samples_poorer_image_fails_a_limit_of_zero():
+    rows = [sampling(str(k), count, nrmse + 0.001 * k) for k in range(3) for count, nrmse in ((10, 0.3), (25, 0.1), (50, 0.2))]
+    found = find(summarise(rows, roles=ROLES), "sampling.more_is_poorer")
+    assert found.value == pytest.approx(0.1)
+    assert "More samples, poorer image: from 25 % to 50 %" in found.sentence
+    criterion = Criterion(id="C", statistic=found.statistic, rule="at most", limit=0.0)
+    assert decide(found, criterion).verdict == Verdict.FAIL
+
+
+def test_an_image_that_always_improves_passes_a_limit_of_zero():
+    rows = [sampling(str(k), count, nrmse + 0.001 * k) for k in range(3) for count, nrmse in ((10, 0.3), (25, 0.1), (50, 0.05))]
+    found = find(summarise(rows, roles=ROLES), "sampling.more_is_poorer")
+    assert decide(found, Criterion(id="C", statistic=found.statistic, rule="at most", limit=0.0)).verdict == Verdict.PASS
+
+
+def test_medians_of_quality_have_order_statistic_bounds():
+    rows = [QualityRow(case=str(k), method="net", nrmse=0.1, psnr=30.0 + k, ssim=0.9) for k in range(5)]
+    rows += [QualityRow(case=str(k), method="tv", nrmse=0.1, psnr=28.0 + 0.9 * k, ssim=0.9) for k in range(5)]
+    findings = summarise(rows, roles=ROLES)
+    found = find(findings, "quality.psnr.median")
+    assert (found.interval.lower, found.value, found.interval.upper) == (30, 32, 34)
+    assert find(findings, "quality.psnr.difference_to_reference").value == pytest.approx(2.2)
+
+
+def test_a_bracket_passes_only_below_a_known_bound():
+    def found(status, upper=3.0):
+        bracket = Bracket(
+            name="measurement to image", case="a", lower=1.5, lower_source="", upper=upper, upper_status=status, upper_source=""
+        )
+        return summarise([bracket], roles=ROLES)[0]
+
+    criterion = Criterion(id="C", statistic="lipschitz.measurement_to_image", rule="at most", limit=5.0)
+    assert found("certified").statistic == criterion.statistic
+    assert decide(found("certified"), criterion).verdict == Verdict.PASS
+    assert (found("certified").interval.level, found("probabilistic").interval.level) == (1.0, 0.95)
+    assert decide(found("unknown", None), criterion).verdict == Verdict.INCONCLUSIVE
+    assert decide(found("certified"), criterion.model_copy(update={"limit": 1.0})).verdict == Verdict.FAIL
+
+
+def test_no_sentence_promises_what_a_search_cannot():
+    rows = [worst("a"), worst("a", "tv"), detail("a"), sampling("a", 25, 0.1), sampling("a", 50, 0.2)]
+    rows += [QualityRow(case="a", method="net", nrmse=None, psnr=None, ssim=None)]
+    rows += [Bracket(name="n", case=None, lower=1, lower_source="", upper=2, upper_status="certified", upper_source="")]
+    for finding in summarise(rows, roles=ROLES):
+        assert not re.search(r"\b(safe|safely|proves?|proven|certified|guaranteed)\b", finding.sentence)
+        assert finding.sentence.endswith(".")
+
+
+def test_nothing_measured_is_nothing_found():
+    assert summarise([], roles=ROLES) == []
