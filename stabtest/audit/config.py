@@ -122,7 +122,15 @@ class DataSection(Section):
         default=0.0, description="Noise level: relative to the largest pixel (MRI) or the largest detector reading (CT)."
     )
     files: tuple[str, ...] = Field(default=(), description="Real data: files, one image each (or one slice, see row).")
-    row: Annotated[int, Field(ge=0)] = Field(default=0, description="sinogram: detector row (slice) of the files.")
+    patients: tuple[str, ...] = Field(
+        default=(), description="Real data: whose image each file is; images of one patient count once. Default: all differ."
+    )
+    row: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Slice of a stack of k-space, or detector row of a sinogram; default the only one, or row 0."
+    )
+    span: Positive | None = Field(
+        default=None, description="sinogram: degrees from the first view to the last, if known better than the file says."
+    )
 
     @model_validator(mode="after")
     def _files(self) -> Self:
@@ -130,6 +138,10 @@ class DataSection(Section):
             raise ValueError('kind = "kspace" or "sinogram" where files are given')
         if self.kind != "phantom" and not self.files:
             raise ValueError(f'files, at least one, where kind = "{self.kind}"')
+        if self.kind != "phantom" and self.noise:
+            raise ValueError("no noise where the measurements are real: they bring their own")
+        if self.patients and len(self.patients) != len(self.files):
+            raise ValueError(f"as many patients as files, {len(self.files)}")
         return self
 
 
@@ -210,8 +222,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         is_ct = self.operator.kind == "radon"
-        if self.data.kind == "kspace" and self.modality != "mri":
-            raise ValueError('[operator] kind = "fourier" or "multicoil" for k-space')
+        if self.data.kind == "kspace" and self.operator.kind != "fourier":
+            raise ValueError('[operator] kind = "fourier" for k-space')
         if self.data.kind == "sinogram" and not is_ct:
             raise ValueError('[operator] kind = "radon" for a sinogram')
         if self.reference.method == "fbp" and not is_ct:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from stabtest.audit.store import Result, Store
@@ -159,7 +159,7 @@ def _measure_one(unit: UnitLike, measure: Measure, store: Store, step: Step) -> 
         text = f"{type(error).__name__}: {error} ({last.filename.rpartition('/')[2]}, line {last.lineno})"
         return Event(unit, "failed", share=1.0, seconds=time.perf_counter() - start, error=text)
     seconds = time.perf_counter() - start
-    store.put(unit.key, unit.label, Result(result.rows, result.pictures, result.witnesses, result.evaluations, seconds))
+    store.put(unit.key, unit.label, replace(result, seconds=seconds))
     return Event(unit, "finished", share=1.0, seconds=seconds)
 
 

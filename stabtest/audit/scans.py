@@ -4,8 +4,11 @@ MRI: the noisy k-space is drawn once on the full grid and every mask shows a par
 those of a drawn mask come from its family (`stabtest.operators.MaskFamily`); around a mask from a file, fewer samples keep
 its centre and a random part of the rest, more samples add others at random.
 
-CT: the noise of a view is drawn from a seed that depends on nothing but the view's angle, so that it is the same in every
+CT, simulated: the noise of a view is drawn from a seed that depends on nothing but the view's angle, so that it is the same in every
 set of views that holds the view.
+
+CT, measured: views are chosen among those of the scan, in an order in which each next one lies farthest from all before it
+(farthest-point sampling, Gonzalez, *Theoretical Computer Science* 38, 1985), those that the network is made for first.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stabtest.errors import ConfigError
+from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Fourier, LinearOperator, Radon, sampling_fraction
 from stabtest.stability.cases import Resampled
 
@@ -104,6 +107,75 @@ class SinogramScan:
         clean = self.project(operator)
         noise = self.noise_std * view_noise(len(operator.angles), geometry.detectors, seed=self.seed)
         return Resampled(operator, clean + noise, count=int(views), fraction=views / trained, trained=is_trained)
+
+
+@dataclass(frozen=True, eq=False)
+class ViewSelection:
+    """A real scan of which some views are used.
+
+    Parameters
+    ----------
+    views
+        All views, ``(1, 1, N, detectors)``.
+    angles
+        Of all views, in degrees.
+    trained
+        Indices of those that the network is made for.
+    operator
+        The forward model of these.
+    """
+
+    views: Tensor
+    angles: tuple[float, ...]
+    trained: Tensor
+    operator: Radon
+
+    def __call__(self, views: float) -> Resampled:
+        """The measurement with a number of views; a superset of every smaller one.
+
+        Raises
+        ------
+        DataError
+            If the scan has fewer.
+        """
+        count, trained = int(views), len(self.trained)
+        if not 1 <= count <= len(self.angles):
+            raise DataError("[sampling] views", expected=f"at most the {len(self.angles)} views of the scan", came=str(count))
+        order = farthest_first(self.angles, self.trained.tolist())
+        chosen = torch.tensor(sorted(order[:count]))
+        geometry = self.operator.geometry
+        angles = [self.angles[index] for index in chosen.tolist()]
+        operator = Radon((geometry.height, geometry.width), angles, geometry.detectors)
+        return Resampled(operator, self.views[:, :, chosen], count, count / trained, trained=count == trained)
+
+
+def farthest_first(angles: Sequence[float], first: Sequence[int]) -> list[int]:
+    """An order of views in which each next one lies farthest from those before it, some of them before all others.
+
+    Parameters
+    ----------
+    angles
+        In degrees; views half a turn apart are the same.
+    first
+        Indices of the views that come before all others.
+
+    Examples
+    --------
+    >>> farthest_first([0, 30, 60, 90, 120, 150], first=[0, 3])
+    [0, 3, 1, 2, 4, 5]
+    """
+    place = np.asarray(angles, dtype=np.float64) % 180.0
+    order: list[int] = []
+    distance = np.full(len(place), np.inf)
+    for group in (set(first), set(range(len(place))) - set(first)):
+        left = sorted(group)
+        while left:
+            chosen = max(left, key=lambda index: (round(float(distance[index]), 9), -index))
+            left.remove(chosen)
+            order.append(chosen)
+            gap = np.abs(place - place[chosen])
+            distance = np.minimum(distance, np.minimum(gap, 180.0 - gap))
+    return order
 
 
 def view_noise(views: int, detectors: int, *, seed: int) -> Tensor:

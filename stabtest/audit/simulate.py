@@ -12,9 +12,7 @@ show on the reconstruction's grid:
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,8 +20,8 @@ from torch import Tensor
 from stabtest import phantoms
 from stabtest.audit.config import Config, MaskSection
 from stabtest.audit.fingerprint import digest
+from stabtest.audit.mask_file import read_mask
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
-from stabtest.errors import DataError
 from stabtest.operators import Fourier, Identity, LinearOperator, MaskFamily, MultiCoilFourier, Radon, ifft2c, sampling_fraction
 from stabtest.stability.cases import Case
 from stabtest.tensors import randn
@@ -61,35 +59,6 @@ def mask_family(config: Config) -> tuple[Tensor, Masks]:
 
 def _family(section: MaskSection, size: int) -> MaskFamily:
     return MaskFamily(section.kind, (size, size), section.acceleration, section.centre_fraction, seed=section.seed)
-
-
-def read_mask(path: Path, size: int) -> Tensor:
-    """A mask from an npy file: ``(H, W)``, or ``(W,)`` for whole columns; nonzero = measured.
-
-    Raises
-    ------
-    DataError
-        If the file is no array of numbers, is empty of samples, or has another shape than the image.
-    """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(str(path), expected="a mask in npy format", came=str(error)) from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "buif":
-        raise DataError(
-            str(path), expected="a mask: one array of numbers", came=str(getattr(values, "dtype", type(values).__name__))
-        )
-    if values.shape not in ((size, size), (size,), (1, size)):
-        raise DataError(
-            f"mask {path}",
-            expected=f"shape ({size}, {size}) or ({size},), as [operator] size says",
-            came=str(values.shape),
-            remedy="set [operator] size, or give the mask of this k-space",
-        )
-    mask = torch.from_numpy(np.broadcast_to(values != 0, (size, size)).copy())
-    if not bool(mask.any()):
-        raise DataError(f"mask {path}", expected="at least one measured sample", came="zeros only")
-    return mask
 
 
 def make_operator(config: Config) -> LinearOperator:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
 from stabtest.findings import Picture, records
+from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
 FORMAT = 1
@@ -56,6 +57,8 @@ class Result:
         Gradient evaluations spent.
     seconds
         Wall time.
+    case
+        What the report says about the case that was measured.
     """
 
     rows: Sequence[Record]
@@ -63,6 +66,7 @@ class Result:
     witnesses: Mapping[str, NDArray[Any]] | None = None
     evaluations: int = 0
     seconds: float = 0.0
+    case: CaseInfo | None = None
 
 
 class Store:
@@ -119,6 +123,7 @@ class Store:
                 "rows": [[type(row).__name__, json.loads(row.model_dump_json())] for row in result.rows],
                 "pictures": [json.loads(picture.model_dump_json()) for picture in result.pictures],
                 "witnesses_sha256": stored,
+                "case": None if result.case is None else json.loads(result.case.model_dump_json()),
             }
             text = json.dumps({**body, "checksum": _checksum(body)})
             write_atomically(self.folder / f"{key}.json", text.encode())
@@ -149,6 +154,7 @@ class Store:
                 pictures=tuple(Picture.model_validate(picture) for picture in body["pictures"]) if pictures else (),
                 evaluations=int(body["evaluations"]),
                 seconds=float(body["seconds"]),
+                case=None if body["case"] is None else CaseInfo.model_validate(body["case"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None

@@ -1,0 +1,233 @@
+"""From measured rows to the document: findings with verdicts, a few pictures, limits and deviations.
+
+Results are read one unit at a time. Which pictures are shown is a rule fixed beforehand (`stabtest.audit.pictures`), not a
+choice made after looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from stabtest.audit.brackets import join_gains
+from stabtest.audit.config import Config
+from stabtest.audit.engine import Ran
+from stabtest.audit.fingerprint import digest
+from stabtest.audit.limits import deviations_of, limitations
+from stabtest.audit.measures import sampling_levels, worst_case_test
+from stabtest.audit.pictures import choose_pictures
+from stabtest.audit.plan import Plan, Unit
+from stabtest.audit.provenance import input_files, tool
+from stabtest.audit.simulate import make_operator, mask_family
+from stabtest.audit.store import Result, Store
+from stabtest.findings import Criterion, Document, Finding, Verdict, decide
+from stabtest.findings.document import (
+    CaseInfo,
+    Cost,
+    DataInfo,
+    LipschitzSection,
+    SamplingSection,
+    StructureSection,
+    WorstCaseSection,
+)
+from stabtest.findings.records import (
+    Bracket,
+    Failure,
+    Gate,
+    LayerRow,
+    QualityRow,
+    Record,
+    SamplingRow,
+    StructureRow,
+    WorstCaseRow,
+)
+from stabtest.operators import sampling_fraction
+from stabtest.stability import statements, summarise
+
+Row = TypeVar("Row", bound=Record)
+
+
+def assemble(
+    plan: Plan, store: Store, *, gates: Sequence[Gate], ran: Ran, frozen: str, deviations: Sequence[str] = ()
+) -> Document:
+    """Join what the store holds of a plan.
+
+    Parameters
+    ----------
+    plan, store
+        What was planned, and what was measured of it.
+    gates
+        From `stabtest.audit.gates.run_gates`.
+    ran
+        From `stabtest.audit.engine.run_units`.
+    frozen
+        When the criteria were written down.
+    deviations
+        What went otherwise than planned so far.
+
+    Returns
+    -------
+    Document
+    """
+    config = plan.config
+    results = [(unit, result) for unit in plan.units if (result := store.get(unit.key)) is not None]
+    cases = _cases(results)
+    patients = {case.name: case.patient for case in cases}
+
+    def rows(kind: type[Row]) -> list[Row]:
+        return [row for _, result in results for row in result.rows if isinstance(row, kind)]
+
+    tested = plan.subjects[0].method.name
+    brackets = join_gains(rows(Bracket), rows(WorstCaseRow), tested)
+    findings = summarise(
+        [*(row for _, result in results for row in result.rows if not isinstance(row, Bracket)), *brackets],
+        roles={subject.method.name: subject.role for subject in plan.subjects},
+        patients=patients,
+        gates=gates,
+    )
+    pictures, left_out = choose_pictures(plan, store, results)
+    configuration = config.model_dump(mode="json")
+    return Document(
+        id=plan.id,
+        title=config.audit.title,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tool=tool(plan.device),
+        command=plan.command,
+        configuration=configuration,
+        configuration_sha256=digest(configuration),
+        seed=config.audit.seed,
+        modality=config.modality,
+        items=[subject.item for subject in plan.subjects],
+        operator=make_operator(config).describe(),
+        data=_data(config, cases),
+        gates=list(gates),
+        quality=rows(QualityRow),
+        worst_case=_worst_case(config, rows(WorstCaseRow)),
+        structure=_structure(config, rows(StructureRow)),
+        sampling=_sampling(config, rows(SamplingRow), patients),
+        lipschitz=_lipschitz(rows(LayerRow), brackets),
+        criteria=list(config.criterion),
+        criteria_sha256=plan.criteria_sha256,
+        criteria_frozen=frozen if config.criterion else None,
+        findings=judge(findings, config.criterion, tested=tested),
+        failures=[Failure(unit=label, error=error) for label, error in ran.failures],
+        deviations=[*deviations, *deviations_of(plan, gates, ran), *left_out],
+        limitations=limitations(config, cases),
+        pictures=pictures,
+        cost=Cost(
+            wall_seconds=round(sum(result.seconds for _, result in results), 1),
+            units=len(plan.units),
+            gradient_evaluations=sum(result.evaluations for _, result in results),
+            resumed_units=ran.resumed,
+        ),
+    )
+
+
+def judge(findings: Sequence[Finding], criteria: Sequence[Criterion], *, tested: str) -> list[Finding]:
+    """Join findings of the method under test with the criteria on them; those of other methods are reported only.
+
+    Parameters
+    ----------
+    findings
+        Not yet decided.
+    criteria
+        Several may stand on one statistic: each gives a finding of its own.
+    tested
+        Name of the method under test.
+
+    Returns
+    -------
+    list of Finding
+        A criterion whose statistic was not measured gives a finding NOT RUN.
+    """
+    judged: list[Finding] = []
+    for finding in findings:
+        own = [c for c in criteria if finding.method == tested and c.statistic == finding.statistic]
+        judged += [decide(finding, criterion) for criterion in own] or [decide(finding, None)]
+    measured = {finding.statistic for finding in findings if finding.method == tested}
+    for criterion in criteria:
+        if criterion.statistic not in measured:
+            judged.append(_not_run(criterion, tested))
+    return judged
+
+
+def _not_run(criterion: Criterion, tested: str) -> Finding:
+    return Finding(
+        test=criterion.statistic.partition(".")[0],
+        statistic=criterion.statistic,
+        method=tested,
+        value=None,
+        interval=None,
+        unit="",
+        n=0,
+        valid=True,
+        witness=None,
+        sentence=f"{criterion.statistic} was not measured.",
+        criterion=criterion,
+        verdict=Verdict.NOT_RUN,
+        reason="this audit has no such statistic: see the list of statistics, and which tests were run",
+    )
+
+
+def _cases(results: Sequence[tuple[Unit, Result]]) -> list[CaseInfo]:
+    """Each case once, in the order of the plan."""
+    found: dict[str, CaseInfo] = {}
+    for _, result in results:
+        if result.case is not None:
+            found.setdefault(result.case.name, result.case)
+    return list(found.values())
+
+
+def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
+    data = config.data
+    if data.kind == "phantom":
+        seeds = f"seeds {data.first_seed} to {data.first_seed + data.count - 1}"
+        source = f"simulated {data.phantom} phantoms, {seeds}, measured on a grid twice as fine, Gaussian noise {data.noise:g}"
+    else:
+        source = f"real {'k-space' if data.kind == 'kspace' else 'projections'} from {len(data.files)} file(s)"
+    return DataInfo(source=source, simulated=data.kind == "phantom", cases=cases, files=input_files(config))
+
+
+def _worst_case(config: Config, rows: list[WorstCaseRow]) -> WorstCaseSection | None:
+    section = config.worst_case
+    if not section.enabled:
+        return None
+    return WorstCaseSection(
+        domain=section.domain,
+        objective=f"distance to the {'clean reconstruction' if section.objective == 'clean' else 'truth'}",
+        radii=sorted(section.radii),
+        budget=f"{worst_case_test(config).budget}; the same for every method",
+        rows=rows,
+    )
+
+
+def _structure(config: Config, rows: list[StructureRow]) -> StructureSection | None:
+    section = config.structure
+    if not section.enabled:
+        return None
+    sizes = " and ".join(f"{diameter:g}" for diameter in section.diameters)
+    heights = " and ".join(f"{contrast:g}" for contrast in section.contrasts)
+    description = (
+        f"Round lesions of {sizes} pixels diameter, {heights} of the largest pixel in height, at {section.sites} places each, "
+        "put into the object before it was measured; the noise is the same with and without."
+    )
+    return StructureSection(description=description, rows=rows)
+
+
+def _sampling(config: Config, rows: list[SamplingRow], patients: dict[str, str]) -> SamplingSection | None:
+    if not config.sampling.enabled or not sampling_levels(config):
+        return None
+    is_ct = config.operator.kind == "radon"
+    what = "views" if is_ct else "k-space samples"
+    return SamplingSection(
+        description=f"The same object with nested sets of {what}: more is always a superset, with the same noise on common ones.",
+        axis=what,
+        trained_fraction=1.0 if is_ct else sampling_fraction(mask_family(config)[0]),
+        rows=rows,
+        statements=statements(rows, patients=patients),
+    )
+
+
+def _lipschitz(layers: list[LayerRow], brackets: list[Bracket]) -> LipschitzSection | None:
+    return LipschitzSection(layers=layers, brackets=brackets) if layers or brackets else None

@@ -1,0 +1,140 @@
+"""Run a plan: gates, then the units that are missing, then the document.
+
+The order matters. The criteria are frozen (their hash and the time are written down) before any result is loaded; a later
+change of the criteria in the same folder is a deviation that the report names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stabtest.audit.assemble import assemble
+from stabtest.audit.engine import Event, run_units
+from stabtest.audit.gates import run_gates
+from stabtest.audit.laboratory import MakeLaboratory
+from stabtest.audit.plan import Plan
+from stabtest.audit.store import Store, write_atomically
+from stabtest.audit.witnesses import export_witnesses
+from stabtest.errors import AuditError
+from stabtest.findings import Document, Verdict
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit found.
+
+    Parameters
+    ----------
+    document
+        Everything, as in ``report.json``.
+    out_dir
+        Where the results are.
+    """
+
+    document: Document
+    out_dir: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether every unit was measured."""
+        return not self.document.failures
+
+    @property
+    def failed(self) -> bool:
+        """Whether a criterion FAILED."""
+        return any(finding.verdict is Verdict.FAIL for finding in self.document.findings)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The criteria of a folder: when they were first written down, and what was changed since."""
+
+    when: str
+    deviations: tuple[str, ...]
+
+
+def run(
+    plan: Plan,
+    out_dir: str | Path = "stabtest-audit",
+    *,
+    workers: int = 0,
+    progress: Callable[[Event], None] | None = None,
+) -> AuditResult:
+    """Run an audit, or go on with one.
+
+    Parameters
+    ----------
+    plan
+        From `stabtest.audit.make_plan`.
+    out_dir
+        Folder of the results; what it holds of this plan is not measured again.
+    workers
+        Number of processes; 0 or 1 = this one.
+    progress
+        Told what happens to each unit.
+
+    Returns
+    -------
+    AuditResult
+        With the document; `stabtest.report.write_report` renders it.
+
+    Raises
+    ------
+    StabtestError
+        If data, network or folder are wrong. Nothing is written then.
+    KeyboardInterrupt
+        If interrupted; run it again to go on.
+    """
+    out = Path(out_dir)
+    gates = run_gates(plan)
+    store = Store(out / "units")
+    store.sweep()
+    frozen = freeze_criteria(plan, out)
+    ran = run_units(plan.units, MakeLaboratory.of(plan), store, workers=workers, progress=progress)
+    document = assemble(plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations)
+    export_witnesses(plan, store, document, out / "witnesses")
+    return AuditResult(document, out)
+
+
+def freeze_criteria(plan: Plan, out: Path) -> Frozen:
+    """Write down the criteria before results are loaded, or compare them with those that were.
+
+    Raises
+    ------
+    AuditError
+        If the folder cannot be written.
+    """
+    path = out / "criteria.json"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    criteria = [criterion.model_dump(mode="json") for criterion in plan.config.criterion]
+    history = _history(path)
+    known = [entry for entry in history if entry["sha256"] == plan.criteria_sha256]
+    if not known:
+        history.append({"sha256": plan.criteria_sha256, "frozen": now, "criteria": criteria})
+        try:
+            write_atomically(path, json.dumps(history, indent=1).encode())
+        except OSError as error:
+            raise AuditError(str(path), expected="a folder that can be written", came=str(error)) from error
+    first = history[0]
+    when = (known or history)[-1]["frozen"]
+    if first["sha256"] == plan.criteria_sha256:
+        return Frozen(when, ())
+    changed = (
+        f"The criteria were changed on {when}, after results had been computed under those frozen on {first['frozen']} "
+        f"(SHA-256 {first['sha256'][:12]}); their verdicts are exploratory."
+    )
+    return Frozen(when, (changed,))
+
+
+def _history(path: Path) -> list[dict[str, Any]]:
+    """The criteria that this folder has seen, first ones first; a damaged file counts as none."""
+    try:
+        history = json.loads(path.read_bytes())
+        return [entry for entry in history if isinstance(entry["sha256"], str) and isinstance(entry["frozen"], str)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -1,0 +1,139 @@
+"""The tests of an audit, made from its configuration: which there are, on what they run, and how they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stabtest.audit.config import Config
+from stabtest.audit.scans import check_nested_views
+from stabtest.audit.simulate import mask_family
+from stabtest.audit.subject import Subject
+from stabtest.operators import sampling_fraction
+from stabtest.stability import LipschitzTest, SamplingTest, StructureTest, WorstCaseTest, quality
+from stabtest.stability.cases import Case, Method, Outcome, Progress
+
+TestName = Literal["quality", "worst_case", "structure", "sampling", "lipschitz"]
+Run = Callable[[Method, Case, int, Progress], Outcome]
+"""Measures a method on a case with a seed."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One test of the audit.
+
+    Parameters
+    ----------
+    name
+        Which test.
+    settings
+        What its results depend on beside method and case.
+    run
+        Measures.
+    on
+        ``"all"``: every method and case; ``"first network"``: the method under test, if it is a network, on the first case.
+    """
+
+    name: TestName
+    settings: dict[str, Any]
+    run: Run
+    on: Literal["all", "first network"] = "all"
+
+    def applies(self, subject: Subject, index: int) -> bool:
+        """Whether a method is measured on the case with this index."""
+        return self.on == "all" or (subject.role == "under test" and subject.module is not None and index == 0)
+
+
+def measurements(config: Config) -> tuple[Measurement, ...]:
+    """The tests that a configuration asks for.
+
+    Raises
+    ------
+    StabtestError
+        If the settings of a test make no sense.
+    """
+    found = [Measurement("quality", {}, lambda method, case, seed, progress: quality(method, case))]
+    if config.worst_case.enabled:
+        found.append(_worst_case(config))
+    if config.structure.enabled:
+        found.append(_structure(config))
+    if config.sampling.enabled and (levels := sampling_levels(config)):
+        sampling = SamplingTest(levels=levels)
+        found.append(
+            Measurement(
+                "sampling",
+                {"levels": list(levels)},
+                lambda method, case, seed, progress: sampling.measure(method, case, seed=seed, progress=progress),
+            )
+        )
+    if config.lipschitz.enabled:
+        found.append(_lipschitz(config))
+    return tuple(found)
+
+
+def worst_case_test(config: Config) -> WorstCaseTest:
+    """The search that a configuration asks for."""
+    section = config.worst_case
+    return WorstCaseTest(
+        radii=section.radii,
+        domain=section.domain,
+        objective=section.objective,
+        steps=section.steps,
+        restarts=section.restarts,
+        noise_draws=section.noise_draws,
+    )
+
+
+def _worst_case(config: Config) -> Measurement:
+    section, test = config.worst_case, worst_case_test(config)
+    return Measurement(
+        "worst_case",
+        section.model_dump(mode="json"),
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+    )
+
+
+def _structure(config: Config) -> Measurement:
+    section = config.structure
+    test = StructureTest(diameters_px=section.diameters, contrasts=section.contrasts, sites=section.sites)
+    return Measurement(
+        "structure",
+        section.model_dump(mode="json"),
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+    )
+
+
+def _lipschitz(config: Config) -> Measurement:
+    section = config.lipschitz
+    test = LipschitzTest(jacobian_steps=section.jacobian_steps)
+    return Measurement(
+        "lipschitz",
+        section.model_dump(mode="json"),
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+        on="first network",
+    )
+
+
+def sampling_levels(config: Config) -> tuple[float, ...]:
+    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising).
+
+    Raises
+    ------
+    ConfigError
+        If view counts are not nested.
+    """
+    if config.operator.kind == "identity":
+        return ()
+    if config.operator.kind == "radon":
+        trained = config.operator.angles
+        default = (trained // 2, trained, 2 * trained) if trained % 2 == 0 else (trained, 2 * trained)
+        views = {*(config.sampling.views or default), trained}
+        # Among the views of a real scan any number can be chosen; simulated ones are equispaced.
+        return tuple(sorted(views)) if config.data.kind == "sinogram" else check_nested_views(tuple(views))
+    fraction = sampling_fraction(mask_family(config)[0])
+    others = [level for level in config.sampling.fractions if abs(level - fraction) > 0.005]
+    return tuple(sorted({*others, fraction}))
+
+
+__all__ = ["Measurement", "Run", "TestName", "measurements", "sampling_levels", "worst_case_test"]

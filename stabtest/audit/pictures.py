@@ -1,0 +1,69 @@
+"""Which pictures are shown: a rule that was fixed before any result was seen.
+
+Shown are the worst case and the median case of the method under test (by the largest relative change found, or by NRMSE where
+there was no search), the same cases for every method. Of these the report takes, in order of the sections, what fits into
+`BUDGET` bytes, the worst case first; the median case gives way first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stabtest.audit.plan import Plan, Unit
+from stabtest.audit.store import Result, Store
+from stabtest.findings import Picture
+from stabtest.findings.records import QualityRow, WorstCaseRow
+
+BUDGET = 3_300_000
+"""Bytes of encoded pictures; the whole ``report.json`` stays below about 4 MB."""
+_SECTIONS = ("quality", "worst_case", "structure", "sampling")
+
+
+def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Result]]) -> tuple[list[Picture], list[str]]:
+    """The pictures of the representative cases.
+
+    Parameters
+    ----------
+    plan, store
+        Where they are.
+    results
+        Units of the plan that were measured.
+
+    Returns
+    -------
+    list of Picture, list of str
+        The pictures, each id once, and a note where some were left out for size.
+    """
+    shown = representative_cases(results, plan.subjects[0].method.name)
+    chosen: dict[str, Picture] = {}
+    size, left_out = 0, 0
+    for case in shown:
+        for section in _SECTIONS:
+            for unit, _ in results:
+                if unit.case != case or unit.test != section:
+                    continue
+                result = store.get(unit.key, pictures=True)
+                for picture in result.pictures if result is not None else ():
+                    if picture.id in chosen:
+                        continue
+                    if size + len(picture.data) > BUDGET:
+                        left_out += 1
+                        continue
+                    chosen[picture.id] = picture
+                    size += len(picture.data)
+    note = f"{left_out} pictures of the representative cases were left out to keep the report small." if left_out else ""
+    return list(chosen.values()), [note] if note else []
+
+
+def representative_cases(results: Sequence[tuple[Unit, Result]], tested: str) -> list[str]:
+    """The worst and the median case of a method, worst first; one where they are the same."""
+    rows = [row for _, result in results for row in result.rows]
+    changes = [row for row in rows if isinstance(row, WorstCaseRow) and row.method == tested]
+    radius = max((row.radius for row in changes), default=0.0)
+    score = {row.case: row.relative_change for row in changes if row.radius == radius}
+    if not score:
+        score = {row.case: row.nrmse or 0.0 for row in rows if isinstance(row, QualityRow) and row.method == tested}
+    if not score:
+        score = dict.fromkeys((unit.case for unit, _ in results), 0.0)
+    ordered = sorted(score, key=lambda case: (-score[case], case))
+    return list(dict.fromkeys([*ordered[:1], *ordered[len(ordered) // 2 : len(ordered) // 2 + 1]]))

@@ -1,0 +1,49 @@
+"""Which software, machine and files an audit rests on."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+import stabtest
+from stabtest.audit.config import Config
+from stabtest.audit.fingerprint import file_sha256
+from stabtest.findings.document import Tool
+
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pandas", "h5py", "safetensors", "pydantic")
+
+
+def tool(device: str) -> Tool:
+    """The software and the machine."""
+    return Tool(
+        version=stabtest.__version__,
+        commit=_commit(),
+        python=platform.python_version(),
+        packages={name: metadata.version(name) for name in _PACKAGES},
+        platform=f"{platform.system()} {platform.machine()}",
+        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _commit() -> str | None:
+    """The commit of a checkout; an installed wheel has none."""
+    root = Path(stabtest.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        ran = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout.strip() or None
+
+
+def input_files(config: Config) -> dict[str, str]:
+    """Every file that the configuration names, with its SHA-256."""
+    names = [*config.data.files]
+    names += [name for name in (config.operator.mask.file, config.network.weights) if name is not None]
+    return {name: file_sha256(config.path(name)) for name in names}
