@@ -75,7 +75,7 @@ def load_factory(
     Conv2d(2, 2, kernel_size=(3, 3), stride=(1, 1))
     """
     source, separator, name = spec.rpartition(":")
-    if not separator or not source or not name or source.endswith((":", "/", "\\")):
+    if not separator or not source or not all(part.isidentifier() for part in name.split(".")):
         raise NetworkError(
             f"factory {spec!r}",
             expected="'package.module:factory' or 'path/to/file.py:factory'",

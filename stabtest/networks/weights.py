@@ -111,7 +111,7 @@ def recognise(path: str | Path) -> Kind:
     if head.startswith(b"PK"):
         return _recognise_zip(path)
     if head.startswith(b"\x80"):
-        raise _would_run(path, imported_names(path.read_bytes()), "a bare pickle")
+        raise _would_run(path, imported_names(_beginning(path)), "a bare pickle")
     kinds = {
         b"": "an empty file",
         b"version https://git-lfs": "a Git LFS pointer: the file itself was not downloaded",
@@ -153,13 +153,13 @@ def _read_torch(path: Path) -> object:
         names = [name for name in _names_in(path) if not name.startswith(("torch._utils.", "collections.OrderedDict"))]
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise _would_run(path, names, "a checkpoint with more than tensors") from error
-        raise _not_weights(path, f"a damaged file ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+        raise _not_weights(path, f"a damaged or truncated file ({_first_line(error)})") from error
 
 
 def _names_in(path: Path) -> list[str]:
     """Names that the pickle inside a file of ``torch.save`` would import."""
     if not zipfile.is_zipfile(path):
-        return imported_names(path.read_bytes())
+        return imported_names(_beginning(path))
     try:
         with zipfile.ZipFile(path) as archive:
             return [
@@ -170,6 +170,12 @@ def _names_in(path: Path) -> list[str]:
             ]
     except (zipfile.BadZipFile, OSError, ValueError):
         return []
+
+
+def _beginning(path: Path) -> bytes:
+    """As much as a listing of names needs, of a file of any size."""
+    with path.open("rb") as file:
+        return file.read(2**24)
 
 
 def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
@@ -227,6 +233,10 @@ def _check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], path
     bad = [name for name, value in given.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
     if bad:
         raise NetworkError(f"{path}: weights that are not finite", expected="finite numbers", came=_listed(bad))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _listed(names: list[str]) -> str:
