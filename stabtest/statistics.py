@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from scipy import stats
+from scipy import special
 
 from stabtest.errors import DataError
 from stabtest.findings.records import Interval
@@ -99,9 +99,9 @@ def quantile_interval(values: Sequence[float], p: float = 0.5, *, level: float =
         return None
     attained: list[str] = []
     if lower is not None:
-        attained.append(f"{_percent(float(stats.binom.sf(lower - 1, n, p)), 1)} below")
+        attained.append(f"{_percent(_at_least(lower, n, p), 1)} below")
     if upper is not None:
-        attained.append(f"{_percent(float(stats.binom.cdf(upper - 1, n, p)), 1)} above")
+        attained.append(f"{_percent(_at_most(upper - 1, n, p), 1)} above")
     ranks = [str(rank) for rank in (lower, upper) if rank is not None]
     name = f"order statistic{'s' if len(ranks) > 1 else ''} {' and '.join(ranks)} of {n}"
     return Interval(
@@ -120,8 +120,8 @@ def quantile_ranks(n: int, p: float, *, level: float = LEVEL) -> tuple[int | Non
     >>> quantile_ranks(59, 0.95), quantile_ranks(58, 0.95)[1]
     ((53, 59), None)
     """
-    below = [k for k in range(1, n + 1) if float(stats.binom.sf(k - 1, n, p)) >= level]
-    above = [k for k in range(1, n + 1) if float(stats.binom.cdf(k - 1, n, p)) >= level]
+    below = [k for k in range(1, n + 1) if _at_least(k, n, p) >= level]
+    above = [k for k in range(1, n + 1) if _at_most(k - 1, n, p) >= level]
     return (below[-1] if below else None), (above[0] if above else None)
 
 
@@ -168,7 +168,7 @@ def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval 
         return None
     centre = mean(values)
     spread = math.sqrt(sum((value - centre) ** 2 for value in values) / (len(values) - 1) / len(values))
-    half = float(stats.t.ppf(level, len(values) - 1)) * spread
+    half = float(special.stdtrit(len(values) - 1, level)) * spread
     return Interval(lower=centre - half, upper=centre + half, level=level, method=f"Student's t, {len(values)} patients")
 
 
@@ -213,8 +213,8 @@ def fraction_interval(successes: int, n: int, *, level: float = LEVEL) -> Interv
         raise DataError("fraction", expected="0 <= successes <= n", came=f"{successes} of {n}")
     if n == 0:
         return None
-    lower = float(stats.beta.ppf(1 - level, successes, n - successes + 1)) if successes else 0.0
-    upper = float(stats.beta.ppf(level, successes + 1, n - successes)) if successes < n else 1.0
+    lower = float(special.betaincinv(successes, n - successes + 1, 1 - level)) if successes else 0.0
+    upper = float(special.betaincinv(successes + 1, n - successes, level)) if successes < n else 1.0
     return Interval(lower=lower, upper=upper, level=level, method=f"Clopper-Pearson, {successes} of {n} patients")
 
 
@@ -250,6 +250,16 @@ def paired(one: Mapping[str, float], other: Mapping[str, float]) -> list[tuple[s
     [('b', 2.0, 3.0)]
     """
     return [(key, value, other[key]) for key, value in one.items() if key in other]
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """``P(Bin(n, p) <= k)``."""
+    return float(special.bdtr(k, n, p))
+
+
+def _at_least(k: int, n: int, p: float) -> float:
+    """``P(Bin(n, p) >= k)``."""
+    return float(special.bdtrc(k - 1, n, p))
 
 
 def _percent(share: float, digits: int = 0) -> str:

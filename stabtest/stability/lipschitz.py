@@ -21,8 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stabtest import bounds, tensors
-from stabtest.bounds.end_to_end import end_to_end
+from stabtest import tensors
 from stabtest.errors import ConfigError
 from stabtest.findings.records import Bracket, LayerRow
 from stabtest.search import Linearisation, jacobian_norm
@@ -86,6 +85,10 @@ class LipschitzTest:
         SearchError
             If the reconstruction is disconnected from the measurement.
         """
+        # Here, since torch.export behind it takes a while to import.
+        from stabtest.bounds import lipschitz
+        from stabtest.bounds.end_to_end import end_to_end
+
         tell = progress if progress is not None else _silent
         steps, y = self.jacobian_steps, case.measurement
         jacobian = jacobian_norm(
@@ -104,7 +107,7 @@ class LipschitzTest:
         image, constants = given
         gain, residual = network_gain(module, image, constants, steps=steps, seed=seed)
         tell(2, 3)
-        bound = bounds.lipschitz(module, image, constants=constants, generator=torch.Generator().manual_seed(seed)).with_lower(
+        bound = lipschitz(module, image, constants=constants, generator=torch.Generator().manual_seed(seed)).with_lower(
             gain, f"Jacobian at this input, {steps} power iterations, residual {residual:.2g}"
         )
         alone = Bracket(

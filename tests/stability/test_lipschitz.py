@@ -12,6 +12,11 @@ from stabtest.stability.worst_case import WorstCaseTest
 TEST = LipschitzTest(jacobian_steps=6)
 
 
+@pytest.fixture(scope="module")
+def mri(make_mri):
+    return make_mri(size=24)
+
+
 def convolutions(seed=0):
     torch.manual_seed(seed)
     return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1))

@@ -21,18 +21,18 @@ def test_fourier_share_is_the_unmeasured_energy():
     assert null_space_share(Fourier(mask), h).share == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("views", [6, 12])
+@pytest.mark.parametrize("views", [5, 9])
 def test_radon_share_agrees_with_a_dense_svd(views):
-    operator = Radon(32, views)
-    h = torch.rand(1, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    matrix = dense(operator, 32, 32)
+    operator = Radon(24, views)
+    h = torch.rand(1, 1, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    matrix = dense(operator, 24, 24)
     _, sizes, right = np.linalg.svd(matrix, full_matrices=False)
     seen = right[sizes > 1e-10 * sizes[0]]
     flat = h.flatten().numpy()
     expected = np.linalg.norm(flat - seen.T @ (seen @ flat)) / np.linalg.norm(flat)
-    found = null_space_share(operator, h, iterations=500, tolerance=1e-10)
+    found = null_space_share(operator, h, iterations=200, tolerance=1e-10)
     # Directions that are barely measured converge last: an upper bound, near.
-    assert expected * (1 - 1e-6) <= found.share <= 1.03 * expected
+    assert expected * (1 - 1e-6) <= found.share <= 1.06 * expected
     early = null_space_share(operator, h, iterations=5)
     assert early.share >= expected
     assert early.residual > found.residual

@@ -10,7 +10,7 @@ from stabtest import tensors
 from stabtest.errors import ConfigError
 from stabtest.operators import Radon
 from stabtest.stability.cases import Method
-from stabtest.stability.structure import StructureTest, detectability, identifiable
+from stabtest.stability.structure import StructureTest, detectability, identifiable, places
 
 DIRECT = Method("direct", "reference", lambda y, A: A.pseudo_inverse(y))
 TEST = StructureTest(diameters_px=(3.0, 6.0), contrasts=(0.2,), sites=2)
@@ -82,22 +82,21 @@ def test_magnitude_methods_are_measured_on_magnitudes(full_mri):
 
 
 def test_recovery_of_a_linear_method_does_not_depend_on_the_noise(make_mri):
-    quiet, loud = (TEST.measure(DIRECT, make_mri(std=std), seed=0).rows for std in (1e-6, 0.02))
+    quiet, loud = (TEST.measure(DIRECT, make_mri(std=std, size=32), seed=0).rows for std in (1e-6, 0.02))
     assert [row.recovery for row in quiet] == pytest.approx([row.recovery for row in loud], abs=1e-4)
 
 
 def test_the_sham_has_the_spread_that_noise_gives(make_mri):
     """Closed form for full sampling: c = Re <t, n> / ||t||^2 with s / sqrt 2 in each part."""
-    case = make_mri(fraction=1.0, std=0.02)
-    one = StructureTest(diameters_px=(6.0,), contrasts=(0.2,), sites=1, pictures=0)
-    from stabtest.phantoms import candidate_sites
+    case = make_mri(fraction=1.0, std=0.02, size=32)
+    one = StructureTest(diameters_px=(4.0,), contrasts=(0.2,), sites=1, pictures=0)
     from stabtest.stability.insertion import insert_lesion
 
     found = []
-    for seed in range(40):
+    for seed in range(30):
         (row,) = one.measure(DIRECT, case, seed=seed).rows
-        site = candidate_sites(case.truth, diameter=6.0, count=1, seed=seed)[0]
-        detail = insert_lesion(case, case.operator.refine(2), site=site, diameter=6.0, contrast=0.2)
+        site = places(case, diameter=4.0, count=1, seed=seed)[0]
+        detail = insert_lesion(case, case.operator.refine(2), site=site, diameter=4.0, contrast=0.2)
         expected = case.noise_std / math.sqrt(2) / float(tensors.norm(detail.template * detail.region))
         found.append(row.sham_recovery / expected)
     assert np.std(found) == pytest.approx(1, abs=0.35)
