@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from stabtest.audit.config import Config
 from stabtest.errors import ConfigError
+from stabtest.findings import Criterion
 
 
 def load_config(path: str | Path) -> Config:
@@ -68,6 +69,11 @@ def parse_config(text: str, *, name: str = "stabtest.toml", base_dir: Path = Pat
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(name, expected="valid TOML", came=str(error)) from error
+    return parse_table(table, name=name, base_dir=base_dir)
+
+
+def parse_table(table: dict[str, Any], *, name: str, base_dir: Path) -> Config:
+    """As `parse_config`, from a table that was read already."""
     try:
         # Through JSON, so that strict types hold and a TOML array still becomes a tuple.
         config = Config.model_validate_json(json.dumps(table, default=str))
@@ -75,6 +81,24 @@ def parse_config(text: str, *, name: str = "stabtest.toml", base_dir: Path = Pat
         raise _explain(error, name, table) from error
     _check_criteria(config, name)
     return config.at(base_dir)
+
+
+def load_criteria(path: Path) -> tuple[Criterion, ...]:
+    """The ``[[criterion]]`` tables of a TOML file; its other tables are passed over.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, has no such table, or one is wrong.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(path), expected="a TOML file with criteria", came=str(error)) from error
+    if not table.get("criterion"):
+        raise ConfigError(str(path), expected="at least one [[criterion]] table", came="none")
+    only = {"criterion": table["criterion"], "network": {"zoo": "not looked at"}}
+    return parse_table(only, name=str(path), base_dir=path.parent).criterion
 
 
 def _check_criteria(config: Config, name: str) -> None:

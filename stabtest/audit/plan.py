@@ -7,8 +7,7 @@ second audit of another network in the same folder shares nothing but the result
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from stabtest.audit.cases import case_fingerprint, case_names, check_data
@@ -141,13 +140,3 @@ def _unit(config: Config, measurement: Measurement, subject: Subject, index: int
         code_sha256(),
     ]
     return Unit(digest(content), measurement.name, subject.method.name, index, name)
-
-
-def without_results(plan: Plan) -> Plan:
-    """The same plan with no units: only the gates are run."""
-    return replace(plan, units=())
-
-
-def default_out_dir(config_path: Path) -> Path:
-    """Where an audit puts its results unless told: beside the configuration, under its name."""
-    return config_path.parent / f"{config_path.stem}-audit"

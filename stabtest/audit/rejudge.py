@@ -1,0 +1,53 @@
+"""Other criteria on results that are known: allowed, and said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stabtest.audit.config_file import load_criteria
+from stabtest.audit.judge import judge
+from stabtest.findings import Document, Verdict
+from stabtest.findings.verdicts import criteria_hash
+
+
+def rejudge(document: Document, path: Path) -> Document:
+    """The document with its findings judged by the criteria of a file.
+
+    Parameters
+    ----------
+    document
+        Measured and judged before.
+    path
+        TOML with ``[[criterion]]`` tables; other tables in it are passed over.
+
+    Returns
+    -------
+    Document
+        With a deviation that says that the criteria came after the results.
+
+    Raises
+    ------
+    ConfigError
+        If the file holds no valid criterion.
+    """
+    criteria = load_criteria(path)
+    if criteria_hash(criteria) == document.criteria_sha256:
+        return document
+    tested = next(item.name for item in document.items if item.role == "under test")
+    # One finding a statistic and method, without the verdicts of before.
+    plain = {(f.method, f.statistic): f for f in document.findings if f.verdict is not Verdict.NOT_RUN or f.criterion is None}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    note = (
+        f"The criteria were replaced on {now}, after the results were known (before: SHA-256 "
+        f"{document.criteria_sha256[:12]}); the verdicts are exploratory."
+    )
+    return document.model_copy(
+        update={
+            "findings": judge(list(plain.values()), criteria, tested=tested),
+            "criteria": list(criteria),
+            "criteria_sha256": criteria_hash(criteria),
+            "criteria_frozen": now,
+            "deviations": [*document.deviations, note],
+        }
+    )

@@ -1,0 +1,229 @@
+"""The commands. What they need is imported when they run, so that ``stabtest --help`` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stabtest.cli.guard import FAILED, INCOMPLETE, WRONG, Debug, guarded
+from stabtest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stabtest.audit.plan import Plan
+
+app = typer.Typer(
+    name="stabtest",
+    help="Adversarial stability testing of MRI and CT reconstruction networks.",
+    epilog="Exit status: 0 ran, nothing failed; 1 a criterion FAILED; 2 wrong use, configuration, network or data; "
+    "3 ended before it was complete (the same command goes on).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A stabtest.toml ('stabtest init' writes one).")]
+Workers = Annotated[int, typer.Option("--workers", min=0, metavar="N", help="Processes, one thread each; 0 or 1 = this one.")]
+Device = Annotated[str, typer.Option("--device", metavar="D", help="Device of PyTorch: cpu, cuda, cuda:1.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Adversarial stability testing of MRI and CT reconstruction networks."""
+    if version:
+        import stabtest
+
+        typer.echo(f"stabtest {stabtest.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@guarded
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the reports go.")] = Path("stabtest-demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller audit, in under a minute.")] = False,
+    workers: Workers = 0,
+    debug: Debug = False,
+) -> int:
+    """Audit the shipped MRI and the shipped CT network on simulated data and write both reports."""
+    from stabtest.audit import load_config, make_plan
+
+    folder = Path(__file__).resolve().parents[1] / "audit" / "demo"
+    status = 0
+    for name in ("mri", "ct"):
+        file = folder / (f"{name}-quick.toml" if quick else f"{name}.toml")
+        plan = make_plan(load_config(file), command="stabtest demo" + (" --quick" if quick else ""))
+        status = max(status, _audit(plan, out / name, workers))
+    return status
+
+
+@app.command()
+@guarded
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("stabtest.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    debug: Debug = False,
+) -> int:
+    """Write a stabtest.toml with every key commented."""
+    from stabtest.audit import init_template
+    from stabtest.audit.store import write_atomically
+
+    if file.exists() and not force:
+        raise ConfigError(str(file), expected="no file there", came="one", remedy="give another name, or --force")
+    try:
+        write_atomically(file, init_template().encode())
+    except OSError as error:
+        raise ConfigError(str(file), expected="a place that can be written", came=error.strerror or str(error)) from error
+    typer.echo(f"{file} is written. Next: stabtest check {file}")
+    return 0
+
+
+@app.command()
+@guarded
+def check(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> int:
+    """Load network and data and run the gates: shapes, adjoint, gradient, determinism, accuracy. No search."""
+    from stabtest.audit.gates import run_gates
+    from stabtest.cli.tables import print_gates
+
+    plan = _plan(config, device=device, seed=None, command=f"stabtest check {config.name}")
+    gates = run_gates(plan)
+    print_gates(gates, _console())
+    failed = [f"{gate.name} of {gate.subject}" for gate in gates if not gate.passed]
+    if failed:
+        typer.echo(f"stabtest: {len(failed)} gate(s) failed: {', '.join(failed)}", err=True)
+        return WRONG
+    typer.echo(f"Every gate holds. The audit has {len(plan.units)} units: stabtest audit {config}")
+    return 0
+
+
+@app.command()
+@guarded
+def audit(
+    config: ConfigFile,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder; default CONFIG-audit here.")] = None,
+    workers: Workers = 0,
+    device: Device = "cpu",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Instead of the configuration's.")] = None,
+    debug: Debug = False,
+) -> int:
+    """Run an audit, or go on with one, and write report.json and report.html."""
+    command = f"stabtest audit {config.name}" + (f" --seed {seed}" if seed is not None else "")
+    plan = _plan(config, device=device, seed=seed, command=command)
+    return _audit(plan, out or Path(f"{config.stem}-audit"), workers)
+
+
+@app.command()
+@guarded
+def bound(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> int:
+    """Print the layer table and the bracket of the Lipschitz constant."""
+    from stabtest.audit.bound import lipschitz_rows
+    from stabtest.cli.tables import print_bound
+
+    layers, brackets = lipschitz_rows(_plan(config, device=device, seed=None, command="stabtest bound"))
+    print_bound(layers, brackets, _console())
+    return 0
+
+
+@app.command()
+@guarded
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with a report.json.")],
+    criteria: Annotated[
+        Path | None, typer.Option("--criteria", metavar="FILE", help="A TOML file with other [[criterion]] tables.")
+    ] = None,
+    debug: Debug = False,
+) -> int:
+    """Render the report again from report.json, with other criteria if given."""
+    from stabtest.audit.rejudge import rejudge
+    from stabtest.cli.tables import print_summary
+    from stabtest.report import load_document, write_report
+
+    document = load_document(directory)
+    if criteria is not None:
+        document = rejudge(document, criteria)
+    paths = write_report(document, directory)
+    print_summary(document, _console())
+    typer.echo(f"{paths.html}\n{paths.json}")
+    return FAILED if any(finding.verdict == "FAIL" for finding in document.findings) else 0
+
+
+@app.command()
+@guarded
+def zoo(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the card of this one.")] = None,
+    debug: Debug = False,
+) -> int:
+    """List the built-in reconstructors, or print the card of one."""
+    import reconstructors
+
+    if name is None:
+        for each in reconstructors.names():
+            typer.echo(f"{each:20s} {_card(each).get('description', '')}")
+        return 0
+    reconstructors.load(name)  # names the nearest where there is none
+    for key, value in _card(name).items():
+        if key != "loss_curve":
+            typer.echo(f"{key}: {value}")
+    return 0
+
+
+def _card(name: str) -> dict[str, Any]:
+    from reconstructors import zoo as shelf
+
+    classical = shelf.HERE / "cards" / f"{name}.json"
+    return shelf.read_card(name) if classical.exists() else shelf.load(name).card
+
+
+def _plan(config: Path, *, device: str, seed: int | None, command: str) -> Plan:
+    from stabtest.audit import load_config, make_plan
+
+    loaded = load_config(config)
+    return make_plan(loaded, device=_check_device(device), seed=seed, command=command)
+
+
+def _check_device(device: str) -> str:
+    """A device that is there."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        came = str(error).strip().split("\n")[0]
+        raise ConfigError(f"--device {device}", expected="a device of this machine", came=came, remedy="use cpu") from error
+    return device
+
+
+def _audit(plan: Plan, out: Path, workers: int) -> int:
+    """Run a plan with progress, write the report, print the summary."""
+    from stabtest.audit import run
+    from stabtest.cli.progress import shown
+    from stabtest.cli.tables import print_summary
+    from stabtest.report import write_report
+
+    console = _console()
+    console.print(f"{plan.config.audit.title}: {len(plan.units)} units, results in {out}", highlight=False, soft_wrap=True)
+    with shown(plan.units, console=console, workers=workers) as progress:
+        result = run(plan, out, workers=workers, progress=progress)
+    paths = write_report(result.document, out)
+    print_summary(result.document, console)
+    typer.echo(f"{paths.html}\n{paths.json}")
+    if result.failed:
+        return FAILED
+    return 0 if result.complete else INCOMPLETE
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console()
+    # Tables are not squeezed where the output is a file.
+    return console if console.is_terminal else Console(width=160)

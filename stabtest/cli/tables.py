@@ -1,0 +1,120 @@
+"""Tables in the terminal: the closing summary, gates, layers, the zoo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stabtest.findings import Document, Finding, Verdict
+from stabtest.findings.records import Bracket, Gate, LayerRow
+
+_STYLE = {
+    Verdict.PASS: "bold green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.INVALID: "bold magenta",
+    Verdict.NOT_RUN: "magenta",
+    Verdict.REPORTED: "dim",
+}
+
+
+def number(value: float | None) -> str:
+    """A number as the tables show it.
+
+    Examples
+    --------
+    >>> number(0.28860250), number(20.326), number(None), number(float("inf")), number(12345.0)
+    ('0.289', '20.3', '-', 'inf', '1.23e+04')
+    """
+    return "-" if value is None else f"{value:.3g}"
+
+
+def bounds(finding: Finding) -> str:
+    """The interval of a finding: ``[low, high]``, open sides as dots."""
+    interval = finding.interval
+    if interval is None:
+        return "no interval"
+    low = "..." if interval.lower is None else number(interval.lower)
+    high = "..." if interval.upper is None else number(interval.upper)
+    return f"\\[{low}, {high}]"
+
+
+def print_summary(document: Document, console: Console) -> None:
+    """The closing summary: verdicts on the criteria, then every statistic beside that of the other methods."""
+    tested = next(item.name for item in document.items if item.role == "under test")
+    console.print(Text(f"\n{document.title}: {tested}", style="bold"))
+    judged = [finding for finding in document.findings if finding.criterion is not None]
+    if judged:
+        console.print(_verdicts(judged))
+    else:
+        console.print(Text("REPORTED, NO VERDICT: the configuration holds no criterion.", style="yellow"))
+    reported = [finding for finding in document.findings if finding.value is not None]
+    if reported:
+        console.print(_statistics(document, reported, tested))
+    for failure in document.failures:
+        console.print(Text(f"not measured: {failure.unit}: {failure.error}", style="magenta"))
+    for deviation in document.deviations:
+        console.print(Text(f"note: {deviation}", style="yellow"))
+
+
+def _verdicts(findings: Sequence[Finding]) -> Table:
+    table = Table(title="Verdicts", title_justify="left")
+    for heading in ("verdict", "statistic", "value", "bounds", "limit", "why"):
+        table.add_column(heading, justify="right" if heading in ("value", "limit") else "left")
+    for finding in findings:
+        criterion = finding.criterion
+        assert criterion is not None
+        verdict = Text(finding.verdict.value, style=_STYLE[finding.verdict])
+        limit = f"{criterion.rule} {number(criterion.limit)}"
+        table.add_row(verdict, finding.statistic, number(finding.value), bounds(finding), limit, finding.reason)
+    return table
+
+
+def _statistics(document: Document, findings: Sequence[Finding], tested: str) -> Table:
+    """One row a statistic, one column a method; invalid values are marked."""
+    table = Table(title=f"Measured on {len(document.data.cases)} case(s)", title_justify="left")
+    table.add_column("statistic")
+    methods = [item.name for item in document.items]
+    for item in document.items:
+        table.add_column(f"{item.name}\n({item.role})", justify="right")
+    shown: dict[str, dict[str, str]] = {}
+    for finding in findings:
+        mark = "" if finding.valid else " INVALID"
+        shown.setdefault(finding.statistic, {})[finding.method] = number(finding.value) + mark
+    for statistic, values in shown.items():
+        table.add_row(statistic, *(values.get(method, "") for method in methods), style="" if tested in values else "dim")
+    return table
+
+
+def print_gates(gates: Sequence[Gate], console: Console) -> None:
+    """One row a gate; the detail of those that failed."""
+    table = Table()
+    for heading in ("", "gate", "of", "value", "limit", "detail"):
+        table.add_column(heading, justify="right" if heading in ("value", "limit") else "left")
+    for gate in gates:
+        mark = Text("holds", style="green") if gate.passed else Text("FAILED", style="bold red")
+        table.add_row(mark, gate.name, gate.subject, number(gate.value), number(gate.limit), Text(gate.detail))
+    console.print(table)
+
+
+def print_bound(layers: Sequence[LayerRow], brackets: Sequence[Bracket], console: Console) -> None:
+    """The layer table and the brackets."""
+    if layers:
+        table = Table(title="Layers", title_justify="left")
+        for heading in ("layer", "operation", "output", "constant", "status", "cumulative", "share of log", "method"):
+            table.add_column(heading, justify="right" if heading in ("constant", "cumulative", "share of log") else "left")
+        for row in layers:
+            shape = " x ".join(map(str, row.output_shape))
+            share = "-" if row.log_share is None else f"{row.log_share:.0%}"
+            values = (number(row.constant), row.status, number(row.cumulative), share, Text(row.method))
+            table.add_row(row.name, row.operation, shape, *values)
+        console.print(table)
+    for bracket in brackets:
+        above = "unknown" if bracket.upper is None else f"{number(bracket.upper)} ({bracket.upper_status})"
+        console.print(Text(f"{bracket.name}: at least {number(bracket.lower)}, at most {above}", style="bold"))
+        console.print(Text(f"  below: {bracket.lower_source}\n  above: {bracket.upper_source}"))
+        for assumption in bracket.assumptions:
+            console.print(Text(f"  assuming {assumption}"))
