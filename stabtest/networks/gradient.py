@@ -67,7 +67,7 @@ def check_gradient(
     y: Tensor,
     *,
     generator: torch.Generator,
-    directions: int = 2,
+    directions: int = 1,
 ) -> GradientCheck:
     """Compare a method's gradient with finite differences at one measurement.
 
