@@ -77,7 +77,7 @@ RECIPES = {
             network={"channels": 2, "width": 16, "depth": 3},
             images=2000,
             steps=7000,
-            tv_weights=(3e-4, 1e-3, 2e-3, 4e-3, 8e-3),
+            tv_weights=(1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2),
         ),
         Recipe(
             name="fbpconvnet-ell50",
@@ -91,7 +91,7 @@ RECIPES = {
             network={"channels": 1, "width": 16, "depth": 3},
             images=6000,
             steps=7000,
-            tv_weights=(3e-4, 7e-4, 1e-3, 1.5e-3, 2e-3, 3e-3),
+            tv_weights=(5e-4, 7e-4, 1e-3, 1.3e-3, 1.5e-3, 1.8e-3, 2.2e-3, 3e-3),
         ),
     )
 }
