@@ -31,11 +31,13 @@ def section_of(finding: Finding) -> str | None:
 def picture_of(document: Document, finding: Finding) -> str | None:
     """Anchor of the panel that shows a finding: that of its witness's case where it is shown, else the first of the section."""
     section = section_of(finding)
+    if section is None or not was_run(document, section):
+        return None
     shown = {
         "worst-case": worst_case_panels,
         "structure": structure_panels,
         "quality": quality_panels,
-    }.get(section or "")
+    }.get(section)
     if shown is not None:
         found = shown(document)
         row = witness_row(document, finding)
@@ -46,6 +48,16 @@ def picture_of(document: Document, finding: Finding) -> str | None:
     if section == "sampling" and any(p.section == "sampling" and p.count is not None for p in document.pictures):
         return "panel-sampling-0"
     return None
+
+
+def was_run(document: Document, section: str) -> bool:
+    """Whether the document holds rows of the test of a section; without any the section shows nothing to link to."""
+    if section == "quality":
+        return bool(document.quality)
+    if section == "lipschitz":
+        return document.lipschitz is not None and bool(document.lipschitz.layers or document.lipschitz.brackets)
+    part = {"worst-case": document.worst_case, "structure": document.structure, "sampling": document.sampling}[section]
+    return part is not None and bool(part.rows)
 
 
 def witness_row(document: Document, finding: Finding) -> WorstCaseRow | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stabtest.findings.document import Document
 from stabtest.report import tables
+from stabtest.report.anchors import SECTIONS, was_run
 from stabtest.report.blocks import Block, Bullets, Cell, Facts, Heading, Paragraph, Section, Table
 from stabtest.report.numbers import count, setting
 from stabtest.report.sections.item import flatten
@@ -15,14 +16,13 @@ def hazards(document: Document) -> Section:
     """Which test answers which hazard, under which criterion, and whether it was run."""
     body: list[tuple[Cell, ...]] = []
     for hazard, test, name, anchor in HAZARDS:
-        held = document.quality if name == "quality" else getattr(document, name)
         criteria = [criterion.id for criterion in document.criteria if criterion.statistic.partition(".")[0] == name]
         body.append(
             (
                 tables.text(hazard),
                 tables.text(test),
                 tables.text(", ".join(criteria) or "none"),
-                tables.text("run" if held else "not run", link=f"#{anchor}"),
+                tables.text("run" if was_run(document, SECTIONS[name]) else "not run", link=f"#{anchor}"),
             )
         )
     table = Table("hazards-table", "Hazards, tests and criteria", ("Hazard", "Test", "Criteria", "State"), tuple(body))

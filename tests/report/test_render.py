@@ -1,0 +1,344 @@
+import base64
+import hashlib
+import html as escape
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from itertools import pairwise
+
+import pytest
+
+from stabtest.findings.document import Document
+from stabtest.findings.verdicts import Verdict
+from stabtest.report import render
+from stabtest.report.numbers import read
+from stabtest.report.wording import STATEMENT
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</title></style></svg><h1>x",
+    "{{ 7*7 }}{% for %}",
+    "a\u202eb\u2066c\x00d\x1be",
+    "مستشفى ‏&amp;",
+    "x" * 10_000,
+    "javascript:alert(1)",
+]
+
+
+def close(shown, value):
+    shown = read(shown)
+    return shown is None if value is None else shown == pytest.approx(value, rel=5.1e-3, abs=0)
+
+
+def check(record, head, value):
+    text, exact = record[head]
+    assert close(text, value), (head, text, value)
+    assert (exact is None and value is None) or float(exact) == value
+
+
+def test_tags_close_in_order_and_ids_are_unique(page):
+    assert page.faults == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_link_leads_somewhere(page):
+    links = [attributes["href"] for attributes in page.of("a")] + [attributes["href"] for attributes in page.of("use")]
+    assert links
+    assert {link for link in links if not (link.startswith("#") and link[1:] in page.ids)} == set()
+
+
+def test_nothing_is_loaded_from_anywhere(html, page):
+    for _, attributes in page.tags:
+        for name in ("src", "srcset", "action", "data", "poster", "background", "xlink:href", "style"):
+            if name in attributes:
+                assert name == "src"
+                assert attributes[name].startswith("data:image/png;base64,")
+    assert not re.search(r"https?://|url\(|@import|<link|<iframe|<object|<base", html)
+
+
+def test_no_event_handlers(page):
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+
+
+def test_the_policy_names_the_hash_of_the_style_and_the_script(html, page):
+    policy = next(a["content"] for a in page.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        (body,) = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_the_statement_is_in_the_header(html):
+    assert STATEMENT in html[: html.index("<main")]
+
+
+def test_sections_are_numbered_as_published(page):
+    heads = [text for tag, text in page.headings if tag == "h2"]
+    assert [int(head.split()[0]) for head in heads] == list(range(20))
+
+
+def test_headings_descend_by_one_level(page):
+    levels = [int(tag[1]) for tag, _ in page.headings]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_tables_have_captions_and_scoped_heads(html):
+    for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
+        assert "<caption" in table
+        assert not re.search(r"<th(?![^>]*scope=)[ >]", table)
+
+
+def test_every_picture_has_an_alternative_text(page):
+    assert page.of("img")
+    assert all(attributes.get("alt") for attributes in page.of("img"))
+
+
+def test_worst_case_table_equals_the_document(page, full):
+    records = {(r["Method"][0], r["Case"][0], float(r["Radius"][1])): r for r in page.records("worst-case-rows")}
+    assert len(records) == len(full.worst_case.rows)
+    for row in full.worst_case.rows:
+        record = records[row.method, row.case, row.radius]
+        for head, value in {
+            "Radius, absolute": row.radius_absolute,
+            "Change found": row.relative_change,
+            "Change by noise, median": row.noise_change_median,
+            "Change by noise, largest": row.noise_change_max,
+            "Clean error": row.clean_error,
+            "Error found": row.relative_error,
+            "Local damage": row.local_damage,
+            "Gain": row.gain,
+            "Violation": row.violation,
+            "Gradient evaluations": row.evaluations,
+            "Noise draws": row.noise_draws,
+        }.items():
+            check(record, head, value)
+        assert record["Search"][0] == row.status
+        assert record["Witness"][0] == row.witness
+
+
+def test_worst_case_by_radius_holds_the_largest_over_cases(page, full):
+    for record in page.records("worst-case-by-radius"):
+        rows = [r for r in full.worst_case.rows if r.method == record["Method"][0] and r.radius == float(record["Radius"][1])]
+        check(record, "Change found, largest", max(r.relative_change for r in rows))
+        check(record, "Gain found, largest", max(r.gain for r in rows))
+        check(record, "Cases", len(rows))
+
+
+def test_quality_table_equals_the_document(page, full):
+    records = {(r["Method"][0], r["Case"][0]): r for r in page.records("quality-rows")}
+    assert len(records) == len(full.quality)
+    for row in full.quality:
+        record = records[row.method, row.case]
+        for head, value in {"NRMSE": row.nrmse, "PSNR (dB)": row.psnr, "SSIM": row.ssim}.items():
+            check(record, head, value)
+
+
+def test_structure_table_equals_the_document(page, full):
+    records = page.records("structure-rows")
+    assert len(records) == len(full.structure.rows)
+    wanted = sorted(full.structure.rows, key=lambda row: ["unet-mri", "TV", "zero-filled"].index(row.method))
+    for record, row in zip(records, wanted):
+        check(record, "Recovery", row.recovery)
+        check(record, "Sham recovery", row.sham_recovery)
+        check(record, "Null-space share", row.null_space_share)
+
+
+def test_sampling_and_layer_tables_equal_the_document(page, full):
+    shown = {(r["Method"][0], r["Case"][0], int(r["Count"][1])): r for r in page.records("sampling-rows")}
+    for row in full.sampling.rows:
+        check(shown[row.method, row.case, row.count], "NRMSE", row.nrmse)
+    for record, row in zip(page.records("layers-table"), full.lipschitz.layers, strict=True):
+        check(record, "Constant", row.constant)
+        check(record, "Cumulative", row.cumulative)
+    for record, row in zip(page.records("brackets-table"), full.lipschitz.brackets, strict=True):
+        check(record, "Found", row.lower)
+        check(record, "Bound", row.upper)
+
+
+def test_summary_table_equals_the_document(page, full):
+    judged = [finding for finding in full.findings if finding.criterion is not None]
+    records = {r["Criterion"][0]: r for r in page.records("summary-table")}
+    assert set(records) == {criterion.id for criterion in full.criteria}
+    for finding in judged:
+        record = records[finding.criterion.id]
+        check(record, "Estimate", finding.value)
+        check(record, "n", finding.n)
+        assert float(record["Limit"][1]) == finding.criterion.limit
+        assert record["Verdict"][0] == finding.verdict.value
+
+
+def test_a_criterion_without_a_finding_is_not_run(page):
+    record = next(r for r in page.records("summary-table") if r["Criterion"][0] == "C5")
+    assert record["Verdict"][0] == Verdict.NOT_RUN.value
+
+
+def test_verdicts_differ_in_shape_and_word_and_not_only_in_colour(html, page):
+    shapes = {a["href"] for a in page.of("use")}
+    assert {"#v-fail", "#v-pass", "#v-inconclusive", "#v-not-run"} <= shapes
+    for shape in shapes:
+        body = re.search(rf'<symbol id="{shape[1:]}".*?</symbol>', html).group()
+        others = [re.search(rf'<symbol id="{other[1:]}".*?</symbol>', html).group() for other in shapes - {shape}]
+        assert body.split(">", 1)[1] not in [other.split(">", 1)[1] for other in others]
+
+
+def test_each_verdict_links_to_its_numbers_its_picture_and_the_command(html):
+    item = re.search(r'<li class="k-fail">.*?</li>', html, re.DOTALL).group()
+    assert {'href="#worst-case"', 'href="#reproduction"'} <= set(re.findall(r'href="[^"]*"', item))
+    assert re.search(r'href="#panel-worst-case-\d"', item)
+
+
+def test_the_picture_of_a_witness_is_that_of_its_case(html, full):
+    finding = next(f for f in full.findings if f.witness == "w.head-002.unet-mri.r0.05")
+    item = re.search(rf"<li class=\"k-[a-z]+\">(?:(?!</li>).)*{re.escape(finding.sentence)}", html, re.DOTALL).group()
+    anchor = re.search(r"#(panel-worst-case-\d)", item).group(1)
+    caption = re.search(rf'id="{anchor}-caption"><bdi>([^<]*)', html).group(1)
+    assert "head-002" in caption
+
+
+def test_the_guaranteed_bound_is_in_the_plot_of_the_gain(html, full):
+    figure = re.search(r'<figure id="figure-gain".*?</figure>', html, re.DOTALL).group()
+    assert "guaranteed bound" in figure
+
+
+def test_no_guaranteed_bound_is_drawn_where_one_is_infinite(factory, full):
+    section = full.lipschitz.model_copy(
+        update={"brackets": [b.model_copy(update={"upper": float("inf")}) for b in full.lipschitz.brackets]}
+    )
+    figure = re.search(
+        r'<figure id="figure-gain".*?</figure>', render(full.model_copy(update={"lipschitz": section})), re.DOTALL
+    ).group()
+    assert "no finite guaranteed bound" in figure
+    assert ": guaranteed bound" not in figure
+
+
+def test_wording(page, factory, pages):
+    for text in (page.text, pages.read(render(factory.document())).text):
+        without = re.sub(r"\bcertified\b", "", text) if "Lipschitz" in text else text
+        assert not re.search(r"\b(safe|proves?|proven|certif\w+|guarantees)\b", without, re.IGNORECASE)
+    assert "no violation found within the stated budget" in page.text
+
+
+def test_certified_is_only_the_status_of_a_bound(html):
+    cells = re.findall(r"<td[^>]*><bdi>certified</bdi></td>", html)
+    assert len(re.findall("certified", html)) == len(cells)
+
+
+def test_sections_that_were_not_run_say_so(factory):
+    html = render(factory.document())
+    for anchor in ("quality", "worst-case", "structure", "sampling", "noise", "lipschitz", "null-space", "shift"):
+        section = re.search(rf'<section id="{anchor}".*?</section>', html, re.DOTALL).group()
+        assert "Not run" in section
+
+
+def test_empty_lists_are_shown_as_empty(factory):
+    html = render(factory.document())
+    for words in ("No deviations from the plan", "No unit of the audit failed", "no cases", "No criterion was set"):
+        assert words in html
+
+
+def test_non_numbers_are_shown(factory, pages, full):
+    row = full.worst_case.rows[0].model_copy(
+        update={"relative_change": float("nan"), "gain": float("inf"), "relative_error": None}
+    )
+    document = full.model_copy(update={"worst_case": full.worst_case.model_copy(update={"rows": [row]})})
+    (record,) = pages.read(render(document)).records("worst-case-rows")
+    assert record["Change found"][0] == "NaN (not a number)"
+    assert record["Gain"][0] == "∞ (not finite)"
+    assert record["Error found"][0] == "not available"
+
+
+def test_two_hundred_criteria_are_all_listed(factory, pages, full):
+    many = [full.criteria[0].model_copy(update={"id": f"K{k}"}) for k in range(200)]
+    page = pages.read(render(factory.document(criteria=many)))
+    assert len(page.tables["summary-table"]) == 200
+    assert page.faults == []
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[repr(text[:12]) for text in HOSTILE])
+def test_hostile_strings_stay_text(factory, pages, text):
+    document = replaced(factory.full(cases=2, size=16), text)
+    html = render(document)
+    page = pages.read(html)
+    assert page.faults == []
+    assert len(page.of("script")) == 1
+    assert len(page.of("h1")) == 1
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert not re.search("[\x00\x1b\u202e\u2066]", html)
+    assert not [a for a in page.of("a") if not a["href"].startswith("#")]
+
+
+def replaced(document, text):
+    """The document with every free string replaced; what has a fixed vocabulary stays."""
+    title = {"id": text, "title": text, "command": text, "limitations": [text], "deviations": [text], "created": text}
+    items = [
+        item.model_copy(update={"description": text, "settings": {text: text}, "card": {text: [text]}})
+        for item in document.items
+    ]
+    items[0] = items[0].model_copy(update={"name": text, "weights_file": text})
+    rename = {"case": text, "method": text}
+    worst = document.worst_case.model_copy(
+        update={
+            "rows": [row.model_copy(update={**rename, "witness": text}) for row in document.worst_case.rows],
+            "budget": text,
+        }
+    )
+    structure = document.structure.model_copy(
+        update={"rows": [row.model_copy(update={**rename, "detail": text, "site": text}) for row in document.structure.rows]}
+    )
+    layers = [row.model_copy(update={"name": text, "operation": text}) for row in document.lipschitz.layers]
+    brackets = [bracket.model_copy(update={"name": text}) for bracket in document.lipschitz.brackets]
+    return document.model_copy(
+        update={
+            **title,
+            "items": items,
+            "worst_case": worst,
+            "structure": structure,
+            "lipschitz": document.lipschitz.model_copy(update={"layers": layers, "brackets": brackets}),
+            "pictures": [p.model_copy(update={**rename, "caption": text}) for p in document.pictures],
+            "configuration": {text: {text: text}},
+            "operator": {text: text},
+            "data": document.data.model_copy(update={"source": text, "notes": [text], "files": {text: text}}),
+            "criteria": [criterion.model_copy(update={"rationale": text}) for criterion in document.criteria],
+            "findings": [f.model_copy(update={"sentence": text, "reason": text, "witness": text}) for f in document.findings],
+        }
+    )
+
+
+def test_the_text_of_a_hostile_title_is_shown_in_full(factory):
+    html = render(factory.document(title=HOSTILE[0]))
+    assert html.count(escape.escape(HOSTILE[0])) >= 2
+
+
+def test_the_same_document_gives_the_same_page(full, html):
+    assert render(Document.model_validate_json(full.model_dump_json())) == html
+
+
+def test_templates_and_assets_are_in_the_package():
+    package = files("stabtest.report")
+    for name in ("style.css", "script.js", "templates/report.html.j2", "templates/blocks.html.j2", "templates/shapes.html.j2"):
+        assert package.joinpath(name).is_file()
+
+
+def test_rendering_does_not_load_torch_or_matplotlib():
+    code = "import sys, stabtest.report; print(sorted({'torch', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_report_imports_findings_and_errors_only():
+    for file in _modules(files("stabtest.report")):
+        for name in re.findall(r"^\s*(?:from|import) (stabtest[\w.]*)", file.read_text("utf-8"), re.MULTILINE):
+            assert re.match(r"stabtest\.(report|findings|errors)\b", name), (file.name, name)
+
+
+def _modules(folder):
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _modules(entry)
+        elif entry.name.endswith(".py"):
+            yield entry
