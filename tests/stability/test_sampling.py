@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from reconstructors.tv import TotalVariation
 from stabtest import phantoms
 from stabtest.errors import ConfigError, DataError
 from stabtest.findings.records import SamplingRow
@@ -42,6 +43,13 @@ def test_a_network_that_degrades_beyond_training_is_caught(make_mri):
 @pytest.mark.parametrize("seed", range(20))
 def test_no_false_alarm_on_the_zero_filled_image(make_mri, seed):
     found = statements(rows(DIRECT, cases(make_mri, seed)))
+    assert not any("poorer" in s.statement for s in found)
+
+
+def test_no_false_alarm_on_total_variation(make_mri):
+    tv = Method("tv", "reference", TotalVariation(weight=1e-3, iterations=60))
+    found = statements(rows(tv, cases(make_mri, 3), levels=(0.2, 0.35, 0.7)))
+    assert all(s.change < 0 for s in found)
     assert not any("poorer" in s.statement for s in found)
 
 
