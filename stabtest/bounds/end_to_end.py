@@ -187,6 +187,7 @@ def _upper(
         return None, "unknown", reason, [*assumptions, reason]
     if bound.upper is None or math.isinf(bound.upper):
         return bound.upper, bound.status, "the network's own bound", assumptions
+    _check_shape(reconstructor, operator, y, bound)
     failure = bound.failure
     image = Factor(1.0, "the measurement itself")
     start: Factor | None = None
@@ -213,6 +214,23 @@ def _upper(
         return value, status, "b sqrt(1 + (2 L + ||N(0)|| / sqrt(n - 1))^2), standardisation included", assumptions
     assert start is not None
     return _by_maximum(reconstructor, operator, y, bound, image, start, assumptions)
+
+
+def _check_shape(reconstructor: Reconstructs, operator: LinearOperator, y: Tensor, bound: LipschitzBound) -> None:
+    """The network's bound must be for the input that the network gets here."""
+    attributes = cast(Any, reconstructor)
+    shape = tuple(operator.domain.shape) if attributes.takes == "pseudo_inverse" else tuple(y.shape[1:])
+    real_imag = attributes.channels == "real-imag" or (
+        attributes.channels == "magnitude" and attributes.takes == "measurements"
+    )
+    expected = (1, 2 * shape[0], *shape[1:]) if real_imag else (1, *shape)
+    if bound.input_shape and bound.input_shape != expected:
+        raise BoundsError(
+            "network_bound",
+            expected=f"a bound for inputs of shape {expected}",
+            came=str(bound.input_shape),
+            remedy="give lipschitz() an example of the network's own input",
+        )
 
 
 def _by_maximum(

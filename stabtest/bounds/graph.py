@@ -1,8 +1,9 @@
 """The network as a graph of operations, by ``torch.export``, replayed on an example.
 
-The exported program is made functional (an assignment in place becomes a new tensor, so that no alias can change a value
-behind the graph's back) with an *empty* table of decompositions: ``conv2d``, ``instance_norm``, ``pad`` and the Fourier
-transforms stay one node each. Export first with ``strict=False``, then with ``strict=True``.
+Export first with ``strict=False``, then with ``strict=True``, and keep the graph as it is exported: ``conv2d``,
+``instance_norm``, ``pad`` and the Fourier transforms stay one node each. Only a graph that writes into its tensors is
+made functional, with an *empty* table of decompositions (an assignment in place becomes a new tensor, so that no alias
+can change a value behind the graph's back).
 
 **Is the graph the network?** A tracer can bake a value that depends on the input into the graph as a constant: ``x.data``
 does so under ``strict=True``, NumPy and ``.tolist()`` do so under ``torch.jit.trace`` and ``make_fx`` (never used here).
@@ -23,6 +24,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._pytree import tree_flatten
 
 from stabtest.bounds.call import Call, Signal
 
@@ -121,7 +124,10 @@ def trace(
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                program = torch.export.export(module, (example, *constants), strict=strict).run_decompositions({})
+                program = torch.export.export(module, (example, *constants), strict=strict)
+                _refuse_placeholders(program)
+                if not _is_functional(program):
+                    program = program.run_decompositions({})
                 flat = _bind(program, example, constants)
                 _compare(program, module, example, constants, generator)
                 recorder = _Recorder(program.graph_module, program)
@@ -138,11 +144,26 @@ def _first_line(error: Exception) -> str:
     return " ".join([*(lines[:1] or [type(error).__name__]), *place[-1:]])[:400]
 
 
+def _is_functional(program: torch.export.ExportedProgram) -> bool:
+    """Whether every node is a plain operation that writes to none of its arguments."""
+    for n in program.graph.nodes:
+        if n.op == "call_function" and n.target is not operator.getitem:
+            schema = getattr(n.target, "_schema", None)
+            if schema is None or schema.is_mutable:
+                return False
+    return True
+
+
+def _refuse_placeholders(program: torch.export.ExportedProgram) -> None:
+    """A constant without storage is the tracer's stand-in for the input itself (``x.data``); working on it would crash the process."""
+    for value in (*program.state_dict.values(), *program.constants.values()):
+        if isinstance(value, FakeTensor):
+            raise ValueError("a value that depends on the input (.data, NumPy) was taken for a constant by the exporter")
+
+
 def _bind(program: torch.export.ExportedProgram, example: Tensor, constants: Sequence[Any]) -> list[Any]:
     """Values of the graph's placeholders: parameters, buffers, constants, then the user's arguments."""
-    user: list[Any] = []
-    for value in (example, *constants):
-        user.extend(value if isinstance(value, list | tuple) else [value])
+    user: list[Any] = tree_flatten((example, *constants))[0]
     given = iter(user)
     values: list[Any] = []
     for spec in program.graph_signature.input_specs:
@@ -169,7 +190,7 @@ def _compare(
         fresh = fresh.to(example.device)
         by_graph = fx.Interpreter(program.graph_module).run(*_bind(program, fresh, constants))
         by_module = module(fresh, *constants)
-        expected: list[Any] = [by_module] if isinstance(by_module, Tensor) else list(by_module)
+        expected: list[Any] = tree_flatten(by_module)[0]
         first = len(program.graph_signature.buffers_to_mutate)
         if first:
             raise ValueError("the network changes its own buffers: not a function of its input alone")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from stabtest.bounds.call import Call, Gain, Status
 from stabtest.bounds.compose import Layer, compose
 from stabtest.bounds.graph import trace
-from stabtest.errors import BoundsError
+from stabtest.errors import BoundsError, StabtestError
 from stabtest.findings.records import LayerRow
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class LipschitzBound:
         Probability that ``upper`` is not a bound.
     output_at_zero
         ``||f(0)||``, which bounds of scaled networks need.
+    input_shape
+        Shape of the inputs that the bound is for, the batch axis (1) included.
     """
 
     upper: float | None
@@ -61,6 +63,7 @@ class LipschitzBound:
     lower_source: str = "none computed"
     failure: float = 0.0
     output_at_zero: float | None = None
+    input_shape: tuple[int, ...] = ()
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -117,8 +120,7 @@ def lipschitz(
     *,
     constants: Sequence[Any] = (),
     rules: Mapping[str, Callable[[Call], Gain]] | None = None,
-    lower: float | None = None,
-    lower_source: str = "given",
+    jacobian_steps: int = 8,
     generator: torch.Generator | None = None,
 ) -> LipschitzBound:
     """Bound ``||f(x) - f(x')|| / ||x - x'||`` over all ``x, x'`` of the example's shape, layer by layer.
@@ -128,15 +130,17 @@ def lipschitz(
     module
         The network, in the mode it is used in (``.eval()``).
     example_input
-        ``(B, ...)`` real or complex; one image of it is used. Its values matter only for checking the graph.
+        ``(B, ...)`` real or complex; the first image of it is used. The upper bound does not depend on its values; the
+        lower one is the norm of the Jacobian there.
     constants
         Further positional arguments of ``forward``, held fixed.
     rules
         Rules for further operations by name, or in place of a built-in one: ``{"my_op": lambda call: gain(2.0, "why")}``.
-    lower, lower_source
-        A gain that was reached, and where it is from.
+    jacobian_steps
+        Power iterations for the lower bound; 0 for none.
     generator
-        Draws the fresh inputs on which the graph is checked against the network.
+        Draws the fresh inputs on which the graph is checked against the network, and the start of the power iteration;
+        seed 0 if not given.
 
     Returns
     -------
@@ -146,57 +150,93 @@ def lipschitz(
     Raises
     ------
     BoundsError
-        If the example has no batch axis, or ``lower`` exceeds the upper bound.
+        If the example has no batch axis, or the Jacobian's norm exceeds the upper bound (a defect of the tool).
 
     Examples
     --------
     >>> network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU())
     >>> _ = nn.init.constant_(network[0].weight, 0.5)
-    >>> bound = lipschitz(network, torch.zeros(1, 2))
-    >>> round(bound.upper, 6), bound.status
-    (1.0, 'certified')
+    >>> bound = lipschitz(network, torch.ones(1, 2))
+    >>> round(bound.upper, 6), round(bound.lower, 6), bound.status
+    (1.0, 1.0, 'certified')
     """
     if example_input.ndim < 2 or example_input.shape[0] < 1:
         raise BoundsError("example_input", expected="a batch (B, ...)", came=str(tuple(example_input.shape)))
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
     example = example_input[:1].detach()
     graph = trace(module, example, constants=constants, generator=generator)
     if graph.problem is not None:
-        whole = LayerRow(
-            name=type(module).__name__,
-            operation="network",
-            input_shape=list(example.shape),
-            output_shape=[],
-            constant=None,
-            status="unknown",
-            method=graph.problem,
-            cumulative=None,
-            log_share=None,
-        )
-        return LipschitzBound(
-            None, "unknown", (whole,), (graph.problem,), lower, lower_source if lower is not None else "none computed"
-        )
-    layers, upper = compose(graph, rules=rules)
-    rows = tuple(_row(layer, layers) for layer in layers if _shown(layer))
-    failure = min(1.0, sum(layer.gain.failure for layer in layers))
-    status = _status(upper, failure)
-    assumptions = [
+        result = LipschitzBound(None, "unknown", (_whole(module, example, graph.problem),), (graph.problem,))
+    else:
+        layers, upper = compose(graph, rules=rules)
+        rows = tuple(_row(layer, layers) for layer in layers if _shown(layer))
+        failure = min(1.0, sum(layer.gain.failure for layer in layers))
+        assumptions = _assumptions(example, rows, rules, constants, failure, upper)
+        result = LipschitzBound(upper, _status(upper, failure), rows, assumptions, failure=failure)
+    result = replace(result, output_at_zero=_at_zero(module, example, constants), input_shape=tuple(example.shape))
+    lower = _jacobian_norm(module, example, constants, jacobian_steps, generator)
+    return result if lower is None else result.with_lower(lower, f"Jacobian at the example, {jacobian_steps} power iterations")
+
+
+def _assumptions(
+    example: Tensor,
+    rows: Sequence[LayerRow],
+    rules: Mapping[str, Callable[[Call], Gain]] | None,
+    constants: Sequence[Any],
+    failure: float,
+    upper: float | None,
+) -> tuple[str, ...]:
+    words = [
         f"inputs of shape {tuple(example.shape)}, one image at a time",
         "exact arithmetic: rounding of the network's own float arithmetic is left out of account",
     ]
     if rules:
-        assumptions.append("rules given by the user for: " + ", ".join(sorted(rules)))
+        words.append("rules given by the user for: " + ", ".join(sorted(rules)))
     if constants:
-        assumptions.append(f"{len(constants)} further argument(s) of forward held fixed")
+        words.append(f"{len(constants)} further argument(s) of forward held fixed")
     if failure:
-        assumptions.append(
-            f"holds with probability at least 1 - {failure:.1e} over the random starts of the Lanczos iterations"
-        )
+        words.append(f"holds with probability at least 1 - {failure:.1e} over the random starts of the Lanczos iterations")
     if upper is None:
-        assumptions += [f"unknown: {row.name} ({row.operation}): {row.method}" for row in rows if row.status == "unknown"][:3]
-    result = LipschitzBound(
-        upper, status, rows, tuple(assumptions), failure=failure, output_at_zero=_at_zero(module, example, constants)
+        words += [f"unknown: {row.name} ({row.operation}): {row.method}" for row in rows if row.status == "unknown"][:3]
+    return tuple(words)
+
+
+def _whole(module: nn.Module, example: Tensor, problem: str) -> LayerRow:
+    """The one row of a network that has no graph."""
+    return LayerRow(
+        name=type(module).__name__,
+        operation="network",
+        input_shape=list(example.shape),
+        output_shape=[],
+        constant=None,
+        status="unknown",
+        method=problem,
+        cumulative=None,
+        log_share=None,
     )
-    return result if lower is None else result.with_lower(lower, lower_source)
+
+
+def _jacobian_norm(
+    module: nn.Module, example: Tensor, constants: Sequence[Any], steps: int, generator: torch.Generator
+) -> float | None:
+    """``||J v||`` after some power iterations; ``None`` where the network carries no gradient or has several outputs."""
+    if steps < 1:
+        return None
+    from stabtest.operators import Identity
+    from stabtest.search.jacobian import jacobian_norm
+
+    shape = example.shape[1:]
+    space = Identity((1, math.prod(shape)), is_complex=example.is_complex())
+
+    def flat(x: Tensor, _: object) -> Tensor:
+        return module(x.reshape(-1, *shape), *constants)
+
+    try:
+        found = jacobian_norm(flat, space, example.reshape(1, 1, 1, -1), steps=steps, generator=generator)
+    except (StabtestError, RuntimeError, TypeError, ValueError, AttributeError):
+        return None
+    value = float(found.sigma[0])
+    return value if math.isfinite(value) else None
 
 
 def _at_zero(module: nn.Module, example: Tensor, constants: Sequence[Any]) -> float | None:

@@ -14,7 +14,7 @@ from stabtest.bounds.call import Call, Gain, Rule, discontinuous, gain, unknown
 
 GELU_ERF = 1.128904146
 """Maximum of ``Phi(x) + x phi(x)``, reached at ``sqrt 2``: ``(1 + erf 1) / 2 + e^-1 / sqrt pi``."""
-GELU_TANH = 1.128993
+GELU_TANH = 1.128993069
 """Maximum slope of the tanh form (Hendrycks & Gimpel, *Gaussian error linear units*, 2016)."""
 SILU = 1.099839321
 """Maximum of ``s(x) + x s(x) (1 - s(x))`` with the logistic ``s``, reached near 2.3994."""

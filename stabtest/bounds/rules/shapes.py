@@ -59,6 +59,17 @@ def copies(call: Call) -> Gain:
     return gain(math.sqrt(times), "copies entries" if times == 1 else f"copies an entry up to {times} times: sqrt({times})")
 
 
+def like_another(call: Call) -> Gain:
+    """``self`` in the shape of ``other``, of which nothing but the shape is read."""
+    source = call["self"]
+    factors: list[float] = []
+    if isinstance(source, Signal):
+        factors.append(math.sqrt(math.prod(call.output_shape) / source.size) if source.size else 0.0)
+    if isinstance(call["other"], Signal):
+        factors.append(0.0)
+    return Gain(tuple(factors), "shape of another tensor")
+
+
 def isometry(call: Call) -> Gain:
     """Keeps or drops entries, never repeats them."""
     return gain(1.0, "isometry") if len(call.signals) == 1 else unknown("several operands")
@@ -121,7 +132,8 @@ _ISOMETRIES = (
 RULES: dict[str, Callable[[Call], Gain]] = {
     **dict.fromkeys(_COPIES, copies),
     **dict.fromkeys(_ISOMETRIES, isometry),
-    **dict.fromkeys(("_to_copy", "to", "type_as"), conversion),
+    **dict.fromkeys(("_to_copy", "to"), conversion),
+    **dict.fromkeys(("expand_as", "view_as", "reshape_as"), like_another),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), concatenation),
     **dict.fromkeys(("slice_scatter", "select_scatter", "diagonal_scatter"), assignment),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout"), dropout),
