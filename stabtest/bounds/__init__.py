@@ -5,18 +5,22 @@ Every bound is a true upper bound and says what it rests on; what is not known i
 
 from stabtest.bounds.call import Call, Gain, Signal, gain, unknown
 from stabtest.bounds.convolution import convolution_norm
+from stabtest.bounds.end_to_end import Factor, end_to_end, pseudo_inverse_norm
 from stabtest.bounds.lanczos import lanczos_norm, linear_map_norm
 from stabtest.bounds.lipschitz import LipschitzBound, lipschitz
 
 __all__ = [
     "Call",
+    "Factor",
     "Gain",
     "LipschitzBound",
     "Signal",
     "convolution_norm",
+    "end_to_end",
     "gain",
     "lanczos_norm",
     "linear_map_norm",
     "lipschitz",
+    "pseudo_inverse_norm",
     "unknown",
 ]
