@@ -5,7 +5,7 @@ sent off in some direction.
 
 **The Jacobian's.** For small ``R`` the worst case is ``R`` times the top right singular vector of ``J = f'(y)``,
 found by power iteration on ``J* J``. Here ``J`` is not formed: in a ball of radius ``r << R`` the function is linear,
-so the undamped power ascent of `stabtest.search.ascent` in that small ball *is* the power iteration,
+so the power ascent of `stabtest.search.ascent` in that small ball *is* the power iteration,
 
     grad ||f(y + e) - f(y)|| = J* J e / ||J e|| + O(r),
 

@@ -1,0 +1,63 @@
+"""The curve over radii never falls, its witnesses are feasible and it is at least as good as separate searches."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from stabtest import tensors
+from stabtest.errors import SearchError
+from stabtest.search.curve import worst_case_curve
+from stabtest.search.worst_case import worst_case
+
+RADII = [0.02, 0.05, 0.1, 0.3]
+
+
+def test_curve_never_falls_and_is_feasible(lab, fourier, measurement):
+    curve = worst_case_curve(lab.SmallCNN(3), fourier, measurement, radii=RADII, steps=4, restarts=1)
+    for small, large in itertools.pairwise(curve):
+        assert (large.objective >= small.objective).all()
+    for radius, case in zip(RADII, curve, strict=True):
+        torch.testing.assert_close(case.radius, radius * tensors.norm(measurement))
+        assert (tensors.norm(case.perturbation.to(torch.complex128)) <= case.radius.double() * (1 + 1e-6)).all()
+        assert (case.violation <= 1e-6).all()
+
+
+def test_curve_finds_no_less_than_separate_searches(lab, fourier, measurement):
+    network = lab.SmallCNN(3)
+    curve = worst_case_curve(network, fourier, measurement, radii=RADII, steps=12)
+    alone = [worst_case(network, fourier, measurement, radius=radius, steps=12) for radius in RADII]
+    assert all((together.objective >= 0.995 * single.objective).all() for together, single in zip(curve, alone, strict=True))
+
+
+def test_network_that_saturates_takes_over_the_witness_of_a_smaller_radius(fourier, measurement):
+    """Damage peaks inside the ball and vanishes on its large spheres; the envelope holds what was found below."""
+    size = tensors.norm(measurement)
+
+    def hump(y, A):
+        part = tensors.norm(y - measurement) / size
+        return A.pseudo_inverse(measurement + tensors.scale(y - measurement, torch.exp(-((part / 0.1) ** 2))))
+
+    curve = worst_case_curve(hump, fourier, measurement, radii=[0.07, 0.5], steps=4)
+    assert (curve[1].objective >= curve[0].objective).all()
+    assert torch.equal(curve[1].perturbation, curve[0].perturbation)
+    assert (curve[1].radius > 5 * curve[0].radius).all()
+    torch.testing.assert_close(curve[1].gain, curve[1].distance / tensors.norm(curve[1].perturbation))
+
+
+def test_history_of_every_radius_rises_and_counts_its_evaluations(lab, fourier, measurement):
+    for case in worst_case_curve(lab.SmallCNN(3), fourier, measurement, radii=RADII[:2], steps=4):
+        for rows, value, size in zip(case.history, case.objective.tolist(), tensors.norm(case.clean).tolist(), strict=True):
+            counts, values = zip(*rows, strict=True)
+            assert list(counts) == sorted(counts)
+            assert counts[-1] <= case.evaluations
+            assert list(values) == sorted(values)
+            assert values[-1] == pytest.approx(value / size, rel=1e-4)
+
+
+@pytest.mark.parametrize("radii", [[], [0.2, 0.1], [0.0, 0.1], [0.1, 0.1]])
+def test_radii_must_increase(lab, fourier, measurement, radii):
+    with pytest.raises(SearchError, match="radii"):
+        worst_case_curve(lab.SmallCNN(), fourier, measurement, radii=radii)
