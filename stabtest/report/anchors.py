@@ -17,7 +17,7 @@ SECTIONS = {
 }
 MOST_STRUCTURE_PANELS = 6
 MOST_SAMPLING_PANELS = 3
-MOST_QUALITY_PANELS = 6
+MOST_QUALITY_PANELS = 3
 
 
 def section_of(finding: Finding) -> str | None:

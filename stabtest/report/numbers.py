@@ -108,6 +108,17 @@ def count(value: int | None) -> str:
     return text.replace("-", _MINUS)
 
 
+def many(value: int, noun: str, several: str | None = None) -> str:
+    """A count with its noun.
+
+    Examples
+    --------
+    >>> many(1, "file"), many(4, "search", "searches")
+    ('1 file', '4 searches')
+    """
+    return f"{count(value)} {noun if value == 1 else several or noun + 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time span in words.
 

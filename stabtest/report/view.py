@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from stabtest.findings.document import Document
 from stabtest.report.blocks import Page, Section
+from stabtest.report.numbers import many
 from stabtest.report.sections import back, front, item, lipschitz, protocol, quality, sampling, structure, worst_case
 from stabtest.report.wording import STATEMENT
 
@@ -40,15 +41,16 @@ def build(document: Document) -> Page:
     sections: tuple[Section, ...] = tuple(make(document) for make in _SECTIONS)
     tested = ", ".join(item.name for item in document.items if item.role == "under test") or "none named"
     modality = {"mri": "MRI", "ct": "CT", "other": "other"}[document.modality]
+    cases = document.data.cases
     lines = (
         ("Item under test", tested),
         ("Modality", modality),
         (
             "Images",
-            f"{len(document.data.cases)} from {len({case.patient for case in document.data.cases})} patient(s) or object(s)",
+            f"{len(cases)} from {many(len({case.patient for case in cases}), 'patient or object', 'patients or objects')}",
         ),
         ("Created", document.created),
         ("Document", document.id),
     )
     status = "Draft" if document.draft else "Final"
-    return Page(document.title, STATEMENT, status, lines, sections)
+    return Page(document.title.strip() or "Untitled audit", STATEMENT, status, lines, sections)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stabtest.findings.document import Document
 from stabtest.report import tables
 from stabtest.report.blocks import Block, Bullets, Cell, Code, Facts, Heading, Paragraph, Section, SignOff, Table, Terms
-from stabtest.report.numbers import count, duration
+from stabtest.report.numbers import count, duration, many
 from stabtest.report.sections.item import as_json
 from stabtest.report.wording import GLOSSARY, REFERENCES, ROLES_TO_SIGN
 
@@ -20,7 +20,7 @@ def deviations(document: Document) -> Section:
     ]
     if document.failures:
         blocks.append(
-            Paragraph(f"{len(document.failures)} unit(s) of the audit ended in an error and are missing above.", "alert")
+            Paragraph(f"Ended in an error and missing above: {many(len(document.failures), 'unit')} of the audit.", "alert")
         )
     blocks.append(Table("failures-table", "Failed units", ("Unit", "Error"), body, empty="No unit of the audit failed."))
     return Section(15, "deviations", "Deviations, failures, exclusions", tuple(blocks))

@@ -20,7 +20,7 @@ from stabtest.report.blocks import (
     VerdictItem,
     VerdictList,
 )
-from stabtest.report.numbers import beside, count
+from stabtest.report.numbers import beside, count, many
 from stabtest.report.verdict_words import ORDER, SHAPES, interval, judged, limit, unjudged
 
 _COLUMNS = ("Criterion", "Verdict", "Statistic", "Method", "Estimate", "Interval", "Limit", "n", "See")
@@ -44,7 +44,7 @@ def control(document: Document) -> Section:
     if not weights:
         facts.append(("Weights, SHA-256", tables.text("not available")))
     files = len(document.data.files)
-    listed = f"{count(files)} file(s), hashes listed under Data" if files else "no files; the data are generated from the seed"
+    listed = f"{many(files, 'file')}, hashes listed under Data" if files else "no files; the data are generated from the seed"
     facts += [("Data", tables.text(listed, link="#data")), ("Seed", Cell(str(document.seed)))]
     return Section(0, "control", "Control block", (Facts(tuple(facts)),))
 

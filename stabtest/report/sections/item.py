@@ -96,8 +96,35 @@ def flatten(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
 
 
 def as_json(value: object) -> str:
-    """Indented JSON of any value of a document."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    """Indented JSON of any value of a document, with lists of numbers and pairs on one line.
+
+    Examples
+    --------
+    >>> print(as_json({"a": [1, 2], "b": {"c": [[0, 1.5]]}}))
+    {
+      "a": [1, 2],
+      "b": {
+        "c": [[0, 1.5]]
+      }
+    }
+    """
+    return _indented(value, "")
+
+
+def _indented(value: object, margin: str) -> str:
+    inner = margin + "  "
+    if isinstance(value, dict) and value:
+        entries = cast("dict[str, Any]", value)
+        lines = [f"{inner}{_line(key)}: {_indented(entry, inner)}" for key, entry in entries.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
+    if isinstance(value, list) and any(isinstance(entry, dict) for entry in cast("list[Any]", value)):
+        lines = [inner + _indented(entry, inner) for entry in cast("list[Any]", value)]
+        return "[\n" + ",\n".join(lines) + f"\n{margin}]"
+    return _line(value)
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _curve(value: object) -> list[tuple[float, float]] | None:
@@ -127,5 +154,5 @@ def _words(value: object) -> str:
         return str(value)
     if isinstance(value, float):
         return setting(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _line(value)
     return text if len(text) <= _LONGEST or isinstance(value, str) else text[:_LONGEST] + " … (in full under “as stored”)"

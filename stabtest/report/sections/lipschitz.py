@@ -10,6 +10,7 @@ from stabtest.report import tables
 from stabtest.report.blocks import Block, Bullets, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.brackets import BracketRow, draw_brackets
 from stabtest.report.charts import Plot, Series, draw
+from stabtest.report.numbers import many
 
 _TITLE = "Lipschitz bounds"
 
@@ -23,7 +24,7 @@ def lipschitz(document: Document) -> Section:
     brackets = section.brackets
     rows = tuple(BracketRow(b.name + (f", {b.case}" if b.case else ""), b.lower, b.upper, b.upper_status) for b in brackets)
     drawing = draw_brackets(rows)
-    note = f"{drawing.left_out} value(s) are not drawn; they stand in the table." if drawing.left_out else None
+    note = f"{many(drawing.left_out, 'value')} not drawn: see the table." if drawing.left_out else None
     blocks: list[Block] = [
         Paragraph(
             "The constant lies between the largest gain found (marker up) and the bound derived layer by layer (marker down). A wide "
@@ -66,7 +67,7 @@ def _layers(layers: list[LayerRow]) -> list[Block]:
         log_y=True,
     )
     drawing = draw(plot)
-    note = f"{drawing.left_out} operation(s) have no finite cumulative constant." if drawing.left_out else None
+    note = f"{many(drawing.left_out, 'operation')} without a finite cumulative constant." if drawing.left_out else None
     body = tables.rows(
         tables.words(f"{index}. {row.name}" for index, row in enumerate(layers, start=1)),
         [tables.text(row.operation, code=True) for row in layers],

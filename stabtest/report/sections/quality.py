@@ -69,6 +69,9 @@ def quality(document: Document) -> Section:
     shown = quality_panels(document)
     if shown:
         blocks.append(Heading("quality-pictures", "Clean reconstructions"))
+        total = len({picture.case for picture in document.pictures if picture.section == "quality"})
+        if total > len(shown):
+            blocks.append(Paragraph(f"The first {len(shown)} of {total} cases with pictures.", "note"))
     for anchor, _, group in shown:
 
         def notes(method: str, case: str = group.case) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from stabtest.report.anchors import MOST_SAMPLING_PANELS
 from stabtest.report.blocks import Block, Figure, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.charts import Band, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
-from stabtest.report.numbers import setting
+from stabtest.report.numbers import many, setting
 from stabtest.report.verdict_words import interval
 from stabtest.report.wording import NOT_IN_DOCUMENT
 
@@ -95,7 +95,7 @@ def _figures(document: Document, section: SamplingSection, groups: dict[Key, lis
             from_zero=name == "nrmse",
         )
         drawing = draw(plot)
-        note = f"{drawing.left_out} value(s) have no place on these axes; see the table." if drawing.left_out else None
+        note = f"{many(drawing.left_out, 'value')} without a place on these axes: see the table." if drawing.left_out else None
         made.append(Figure(f"figure-sampling-{name}", plot.title, drawing.svg, "sampling-summary", note))
     return tuple(made)
 

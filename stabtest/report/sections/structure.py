@@ -12,7 +12,7 @@ from stabtest.report.anchors import structure_panels
 from stabtest.report.blocks import Block, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.charts import Level, Marker, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
-from stabtest.report.numbers import number, setting
+from stabtest.report.numbers import many, number, setting
 from stabtest.report.text import shorten
 
 _ROLES = ("detail", "recovered", "with_detail", "clean")
@@ -182,7 +182,7 @@ def _figures(document: Document, groups: dict[Key, list[StructureRow]]) -> tuple
             x_ticks=tuple(diameters) if len(diameters) <= 8 else (),
         )
         drawing = draw(plot)
-        note = f"{drawing.left_out} value(s) have no place on these axes; see the table." if drawing.left_out else None
+        note = f"{many(drawing.left_out, 'value')} without a place on these axes: see the table." if drawing.left_out else None
         made.append(Figure(f"figure-structure-{len(made)}", plot.title, drawing.svg, "structure-summary", note))
     return tuple(made)
 

@@ -9,7 +9,7 @@ from stabtest.report import panels, tables
 from stabtest.report.anchors import worst_case_panels
 from stabtest.report.blocks import Block, Facts, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
-from stabtest.report.numbers import number, setting
+from stabtest.report.numbers import many, number, setting
 from stabtest.report.sections.worst_case_curves import Curve, curves, figures, history
 from stabtest.report.text import shorten
 
@@ -95,7 +95,7 @@ def _panels(document: Document, section: WorstCaseSection) -> list[Block]:
     cases = len({row.case for row in section.rows})
     blocks: list[Block] = [
         Paragraph(
-            f"Of {cases} case(s), those with pictures at the largest radius are ranked by the damage to the item under test, and the "
+            f"Of {many(cases, 'case')}, those with pictures at the largest radius are ranked by the damage to the item under test, and the "
             "worst, the median and a random one are shown (drawn by the hash of the document's id). Windows are the same for "
             "all methods.",
             "note",
@@ -150,11 +150,17 @@ def _budget(document: Document, found: list[Curve]) -> list[Block]:
     blocks: list[Block] = []
     if rising:
         blocks.append(
-            Paragraph(f"{rising} search(es) were still rising when the budget ended: a larger budget may find more.", "alert")
+            Paragraph(
+                f"{many(rising, 'search', 'searches')} still rising when the budget ended: a larger budget may find more.",
+                "alert",
+            )
         )
     if blind:
         blocks.append(
-            Paragraph(f"{blind} search(es) had no usable gradient: their values say little about the worst case.", "alert")
+            Paragraph(
+                f"{many(blind, 'search', 'searches')} had no usable gradient: their values say little about the worst case.",
+                "alert",
+            )
         )
     drawn = history(document, found)
     blocks += [FigureRow((drawn,))] if drawn is not None else []

@@ -16,7 +16,7 @@ from stabtest.report import tables
 from stabtest.report.blocks import Figure
 from stabtest.report.charts import Band, Level, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
-from stabtest.report.numbers import setting
+from stabtest.report.numbers import many, setting
 
 _MOST = 4
 """Methods drawn in one plot."""
@@ -70,7 +70,7 @@ def history(document: Document, found: list[Curve]) -> Figure | None:
 
 def _figure(plot: Plot, anchor: str, table: str) -> Figure:
     drawing = draw(plot)
-    note = f"{drawing.left_out} value(s) have no place on these axes; they stand in the table." if drawing.left_out else None
+    note = f"{many(drawing.left_out, 'value')} without a place on these axes: see the table." if drawing.left_out else None
     return Figure(f"figure-{anchor}", plot.title, drawing.svg, table, note)
 
 
