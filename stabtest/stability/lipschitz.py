@@ -21,10 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stabtest import tensors
 from stabtest.errors import ConfigError
 from stabtest.findings.records import Bracket, LayerRow
-from stabtest.search import Linearisation, jacobian_norm
+from stabtest.search import jacobian_norm
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 
 
@@ -105,15 +104,14 @@ class LipschitzTest:
             tell(3, 3)
             return Outcome((_unknown(case, lower, source),), evaluations=2 * steps)
         image, constants = given
-        gain, residual = network_gain(module, image, constants, steps=steps, seed=seed)
-        tell(2, 3)
-        bound = lipschitz(module, image, constants=constants, generator=torch.Generator().manual_seed(seed)).with_lower(
-            gain, f"Jacobian at this input, {steps} power iterations, residual {residual:.2g}"
+        bound = lipschitz(
+            module, image, constants=constants, jacobian_steps=steps, generator=torch.Generator().manual_seed(seed)
         )
+        tell(2, 3)
         alone = Bracket(
             name="network alone",
             case=case.name,
-            lower=gain,
+            lower=bound.lower or 0.0,
             lower_source=bound.lower_source,
             upper=bound.upper,
             upper_status=bound.status,
@@ -161,40 +159,6 @@ def network_input(method: Method, case: Case, module: nn.Module) -> tuple[Tensor
     if not seen or not seen[0] or not isinstance(seen[0][0], Tensor):
         return None
     return seen[0][0].detach(), seen[0][1:]
-
-
-def network_gain(module: nn.Module, image: Tensor, constants: tuple[Any, ...], *, steps: int, seed: int) -> tuple[float, float]:
-    """Norm of the module's Jacobian at an input by power iteration, and the residual of its singular vector.
-
-    Parameters
-    ----------
-    module
-        Differentiable twice.
-    image
-        Its input, batch axis 1.
-    constants
-        Further arguments, held fixed.
-    steps, seed
-        Of the iteration.
-
-    Examples
-    --------
-    >>> network_gain(nn.ReLU(), torch.ones(1, 4), (), steps=2, seed=0)[0]
-    1.0
-    """
-    J = Linearisation(lambda x: module(x, *constants), image)
-    generator = torch.Generator().manual_seed(seed)
-    v = tensors.normalise(tensors.randn(tuple(image.shape), dtype=image.dtype, generator=generator, device=image.device))
-    sigma, residual = 0.0, float("inf")
-    for _ in range(steps):
-        forward = J.jvp(v)
-        sigma = float(tensors.norm(forward))
-        if not sigma > 0:
-            return 0.0, 0.0
-        back = J.vjp(forward)
-        residual = float(tensors.norm(back - sigma**2 * v)) / sigma**2
-        v = tensors.normalise(back)
-    return sigma, residual
 
 
 def _unknown(case: Case, lower: float, source: str) -> Bracket:

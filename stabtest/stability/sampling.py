@@ -156,6 +156,8 @@ def _of_method(method: str, rows: list[SamplingRow], patients: Mapping[str, str]
     if trained and (trained[-1], counts[-1]) not in pairs and trained[-1] < counts[-1]:
         pairs.append((trained[-1], counts[-1]))
     by_count = {count: {row.case: row for row in rows if row.count == count} for count in counts}
+    # A fraction above 1 can only be relative to the trained number of views.
+    relative = max(row.fraction for row in rows) > 1
     # Bonferroni: all bounds of one method hold together at the stated level.
     each = 1 - (1 - level) / max(1, len(pairs))
     found: list[SamplingStatement] = []
@@ -178,14 +180,18 @@ def _of_method(method: str, rows: list[SamplingRow], patients: Mapping[str, str]
                 to_fraction=high,
                 change=change,
                 interval=interval,
-                statement=_sentence(low, high, change, interval, len(values)),
+                statement=_sentence(_span(few, many, low, high, relative), change, interval, len(values)),
             )
         )
     return found
 
 
-def _sentence(low: float, high: float, change: float, interval: Interval | None, n: int) -> str:
-    span = f"from {_percent(low)} to {_percent(high)} of the samples"
+def _span(few: int, many: int, low: float, high: float, relative: bool) -> str:
+    shares = f"({_percent(low)} to {_percent(high)}{' of the trained number' if relative else ''})"
+    return f"from {few} to {many} {'views' if relative else 'samples'} {shares}"
+
+
+def _sentence(span: str, change: float, interval: Interval | None, n: int) -> str:
     moved = f"NRMSE {'rose' if change > 0 else 'fell'} by {abs(change):.3g}"
     if interval is None or interval.lower is None or interval.upper is None:
         return f"{span[0].upper()}{span[1:]} {moved} in one patient; no interval can be had."

@@ -58,6 +58,11 @@ def test_no_false_alarm_on_filtered_back_projection(make_ct):
     assert all("better" in s.statement for s in found)
 
 
+def test_views_are_called_views(make_ct):
+    found = statements(rows(DIRECT, [make_ct(0, views=20)], levels=(10, 20, 40)))
+    assert found[-1].statement.startswith("From 20 to 40 views (100 % to 200 % of the trained number) NRMSE fell")
+
+
 def test_false_alarms_are_as_rare_as_stated():
     """Nothing depends on the samples: any "poorer" in any comparison at most 5 % of the time."""
     rng = np.random.default_rng(0)

@@ -172,7 +172,7 @@ def test_more_samples_poorer_image_fails_a_limit_of_zero():
     rows = [sampling(str(k), count, nrmse + 0.001 * k) for k in range(3) for count, nrmse in ((10, 0.3), (25, 0.1), (50, 0.2))]
     found = find(summarise(rows, roles=ROLES), "sampling.more_is_poorer")
     assert found.value == pytest.approx(0.1)
-    assert "More samples, poorer image: from 25 % to 50 %" in found.sentence
+    assert "More samples, poorer image: from 25 to 50 samples (25 % to 50 %)" in found.sentence
     criterion = Criterion(id="C", statistic=found.statistic, rule="at most", limit=0.0)
     assert decide(found, criterion).verdict == Verdict.FAIL
 
