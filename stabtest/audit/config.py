@@ -10,6 +10,7 @@ the noise on each detector reading divided by the largest reading.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -249,8 +250,9 @@ class Config(Section):
         return self._base_dir
 
     def path(self, name: str) -> Path:
-        """A path of the configuration, relative ones taken from the folder of its file."""
-        return Path(name) if Path(name).is_absolute() else self._base_dir / name
+        """A path of the configuration: ``$NAME`` from the environment, relative ones from the folder of the file."""
+        expanded = Path(os.path.expandvars(name))
+        return expanded if expanded.is_absolute() else self._base_dir / expanded
 
     def at(self, base_dir: Path) -> Self:
         """The same configuration with its relative paths starting in another folder."""
