@@ -1,0 +1,243 @@
+"""The documentation against the code: keys, defaults, statistics, commands, examples and links."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.config_file import parse_config
+from stabtest.findings import Criterion
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+TABLES: dict[str, type[BaseModel]] = {
+    **{f"[{n}]": f.annotation for n, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")},
+    "[operator] mask": MaskSection,
+    "[[criterion]]": Criterion,
+}
+
+
+def section(heading: str, text: str = CONFIGURATION) -> str:
+    """What stands under a heading, down to the next one."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.S | re.M)
+    assert found, f"no heading {heading!r}"
+    return found[1]
+
+
+def documented(heading: str, text: str = CONFIGURATION) -> dict[str, tuple[str, str]]:
+    """Key -> (values, default) of the table under a heading."""
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+?) \| ([^|]+?) \|$", section(heading, text), re.M)
+    return {key: (values, default) for key, values, default in rows}
+
+
+def blocks(kind: str) -> list:
+    """Fenced blocks whose info string is ``kind``, of every page."""
+    pattern = rf"^```{re.escape(kind)}\n(.*?)^```"
+    return [
+        pytest.param(page, block, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, block in enumerate(re.findall(pattern, page.read_text(encoding="utf-8"), re.S | re.M), 1)
+    ]
+
+
+def as_toml(default: object) -> str:
+    if default is PydanticUndefined:
+        return "required"
+    if default is None:
+        return "not set"
+    if isinstance(default, BaseModel):
+        return "see below"
+    return f"`{json.dumps(list(default) if isinstance(default, tuple) else default)}`"
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_page_has_every_key_and_no_other(heading):
+    assert set(documented(heading)) == set(TABLES[heading].model_fields)
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_defaults_are_those_of_the_code(heading):
+    fields = TABLES[heading].model_fields
+    assert {key: default for key, (_, default) in documented(heading).items()} == {
+        key: as_toml(field.get_default(call_default_factory=True)) for key, field in fields.items()
+    }
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_every_allowed_word_is_listed(heading):
+    rows = documented(heading)
+    for key, field in TABLES[heading].model_fields.items():
+        words = [word for word in get_args(field.annotation) if isinstance(word, str)]
+        assert [word for word in words if f'"{word}"' not in rows[key][0]] == [], f"{heading} {key}"
+
+
+def test_a_missing_key_is_found():
+    """Control: the comparison sees a key that the page lacks."""
+    text = re.sub(r"^\| `radii` .*\n", "", CONFIGURATION, flags=re.M)
+    assert set(TABLES["[worst_case]"].model_fields) - set(documented("[worst_case]", text)) == {"radii"}
+
+
+def test_statistics_are_those_of_the_code(rows_of_every_kind):
+    from stabtest.stability import summarise
+
+    findings = summarise(rows_of_every_kind, roles={"net": "under test", "tv": "reference"})
+    listed = re.findall(r"^\| `([a-z_.0-9]+)` \|", section("Statistics"), re.M)
+    assert sorted(listed) == sorted({finding.statistic for finding in findings if finding.method == "net"})
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("toml"))
+def test_configurations_load(page, block):
+    parse_config(block, name=page.name)
+
+
+def runnable(page: Path) -> list[str]:
+    """Runnable blocks of a page, at their lines; one marked ``continued`` goes on with the names of the one before it."""
+    text = page.read_text(encoding="utf-8")
+    programs: list[str] = []
+    for found in re.finditer(r"^```python runnable( continued)?\n(.*?)^```", text, re.S | re.M):
+        if not found[1]:
+            programs.append("")
+        lines_before = text.count("\n", 0, found.start(2))
+        programs[-1] += "\n" * (lines_before - programs[-1].count("\n")) + found[2]
+    return programs
+
+
+@pytest.mark.parametrize(
+    ("page", "program"),
+    [pytest.param(page, program, id=f"{page.name}-{n}") for page in PAGES for n, program in enumerate(runnable(page), 1)],
+)
+def test_python_examples_run(page, program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STABTEST_CACHE", str(tmp_path / "cache"))
+    exec(compile(program, str(page), "exec"), {"__name__": "example"})
+
+
+def test_there_are_examples_of_each_kind():
+    """Control: the patterns above find something."""
+    assert len(blocks("toml")) >= 5
+    assert sum(len(runnable(page)) for page in PAGES) >= 8
+
+
+def command_lines() -> list:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shell = (
+            "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M))
+            + "\n"
+            + "\n".join(re.findall(r"`(stabtest [^`\n]+)`", text))
+        )
+        found += [(page.name, line) for line in re.findall(r"^(?:\S*/)?(stabtest .+)$", shell, re.M)]
+    return [pytest.param(line, id=f"{page}: {line}") for page, line in dict.fromkeys(found)]
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_commands_exist_with_their_options(line):
+    import typer.main
+
+    from stabtest.cli import app
+
+    words = re.sub(r"[\[\]]", "", line).split()[1:]
+    group = typer.main.get_command(app)
+    if words[0].isupper() or words[0].startswith("--"):
+        return  # "stabtest COMMAND --help"
+    command = group.commands[words[0]]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    assert [word for word in words[1:] if word.startswith("--") and word not in known] == []
+
+
+def test_every_command_is_described():
+    import typer.main
+
+    from stabtest.cli import app
+
+    table = section("Commands", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"))
+    assert set(re.findall(r"^\| `stabtest (\w+)", table, re.M)) == set(typer.main.get_command(app).commands)
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors as GitHub makes them from headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    titles = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        other = (page.parent / name).resolve() if name else page
+        assert other.is_file(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(other), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page):
+    """Paths of the checkout in backticks, such as `stabtest/search/ascent.py`."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:stabtest|reconstructors|experiments|tests|benchmarks)/[\w/.]+)`", text)
+    assert [name for name in named if not (ROOT / name).exists() and "NAME" not in name] == []
+
+
+@pytest.fixture
+def rows_of_every_kind():
+    """Rows of two methods and two patients, of every test."""
+    from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
+
+    rows = []
+    for method in ("net", "tv"):
+        for case in ("a", "b"):
+            where = {"case": case, "method": method}
+            rows += [
+                QualityRow(**where, nrmse=0.1, psnr=30.0, ssim=0.9),
+                WorstCaseRow(
+                    **where,
+                    domain="measurement",
+                    objective="clean",
+                    radius=0.1,
+                    radius_absolute=1.0,
+                    relative_change=0.2,
+                    relative_error=0.3,
+                    clean_error=0.1,
+                    gain=2.0,
+                    local_damage=0.2,
+                    noise_change_median=0.1,
+                    noise_change_max=0.1,
+                    noise_draws=2,
+                    violation=0.0,
+                    evaluations=5,
+                    history=[],
+                    status="converged",
+                ),
+                StructureRow(
+                    **where,
+                    detail="lesion",
+                    site="(1, 1)",
+                    diameter_px=4.0,
+                    contrast=0.2,
+                    recovery=0.9,
+                    region_nrmse=0.1,
+                    outside_energy=0.1,
+                    sham_recovery=0.0,
+                    data_detectability=10.0,
+                    null_space_share=0.1,
+                    identifiable=True,
+                ),
+                *(SamplingRow(**where, count=n, fraction=n / 10, trained=n == 2, nrmse=0.1, psnr=30.0) for n in (1, 2)),
+            ]
+    for name in ("network alone", "measurement to image"):
+        rows.append(
+            Bracket(name=name, case="a", lower=1.0, lower_source="", upper=2.0, upper_status="certified", upper_source="")
+        )
+    return rows
