@@ -82,8 +82,12 @@ def compose(
     table = {**RULES, **(rules or {})}
     fused = _fusions(graph) if not rules else {}
     layers: list[Layer] = []
+    known: dict[tuple[object, ...], Gain] = {}
     for position, node in enumerate(graph.nodes):
-        answer = _answer(graph, position, table, fused, layers)
+        key = _same_kernel(node.call) if position not in fused and not rules else None
+        answer = known[key] if key in known else _answer(graph, position, table, fused, layers)
+        if key is not None:
+            known[key] = answer
         bound, weights = _combine(graph, node, answer, layers)
         layers.append(Layer(node, answer, bound, weights))
     if graph.problem is not None:
@@ -128,6 +132,14 @@ def _answer(
     if answer.factors is not None and len(answer.factors) != len(node.operands):
         return unknown(f"the rule answered for {len(answer.factors)} of {len(node.operands)} operands")
     return answer
+
+
+def _same_kernel(call: Call | None) -> tuple[object, ...] | None:
+    """Key of a convolution, whose constant does not depend on the image; unrolled networks use the same one many times."""
+    if call is None or call.operation not in (*_CONVOLUTIONS, *_TRANSPOSED) or not call.only("input"):
+        return None
+    settings = (repr(call.get(name)) for name in ("stride", "padding", "dilation", "groups"))
+    return (call.operation, id(call["weight"]), *settings)
 
 
 def _combine(graph: Graph, node: Node, answer: Gain, layers: list[Layer]) -> tuple[float | None, tuple[float, ...]]:

@@ -35,17 +35,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stabtest.bounds.dense import ROUNDING, largest_singular_values
+from stabtest.bounds.dense import ROUNDING, largest_singular_values, smaller_gram
 from stabtest.errors import BoundsError
 
 GRID = 64
 """Grid points per axis and unit of degree on the fine grid: +0.24 % for 3 x 3 kernels."""
 
-_BATCH_CHANNELS = 48
+_BATCH_CHANNELS = 12
 """Up to this many channels (of the smaller side) the whole grid is computed at once; beyond, adaptively."""
 
-_MANY_CHANNELS = 96
-"""Beyond this many, the tolerance is 1.7 % instead of 0.8 %: the cost of a point grows with the cube."""
+_ADAPTIVE = ((64, 8, 2, 0.0022), (128, 12, 1, 0.007), (10**9, 8, 1, 0.015))
+"""Channels up to which, coarse points, refinements, tolerance: the cost of a point grows with the cube of the channels."""
 
 
 def convolution_norm(
@@ -132,8 +132,8 @@ def symbol_supremum(weight: Tensor, *, grid: int = GRID) -> float:
     lengths = weight.shape[2:]
     counts = [1 if length == 1 else grid * max(1, -(-(length - 1) // 2)) for length in lengths]
     if min(weight.shape[:2]) > _BATCH_CHANNELS and max(counts) > 1:
-        many = min(weight.shape[:2]) > _MANY_CHANNELS
-        return adaptive_supremum(weight, coarse=8 if many else 12, tolerance=0.015 if many else 0.007)
+        _, coarse, levels, tolerance = next(row for row in _ADAPTIVE if min(weight.shape[:2]) <= row[0])
+        return adaptive_supremum(weight, coarse=coarse, levels=levels, tolerance=tolerance)
     # A real kernel has the same singular values at w and -w: half of the first axis that is not trivial is enough.
     halved = -1 if weight.is_complex() else next((axis for axis, count in enumerate(counts) if count > 1), -1)
     lines = [
@@ -147,16 +147,21 @@ def symbol_supremum(weight: Tensor, *, grid: int = GRID) -> float:
     return largest / factor * ROUNDING
 
 
-def symbol_norms(weight: Tensor, points: Tensor) -> Tensor:
-    """``sigma_max`` of the symbol at ``points`` ``(P, axes)``, shape ``(P,)``."""
+def symbols(weight: Tensor, points: Tensor) -> Tensor:
+    """The symbol ``F(w)`` at ``points`` ``(P, axes)``, shape ``(P, C_out, C_in)``, complex128."""
     taps = torch.cartesian_prod(*(torch.arange(length, dtype=torch.float64) for length in weight.shape[2:]))
-    phases = torch.exp(1j * (points @ taps.reshape(-1, points.shape[1]).T))
+    angles = points @ taps.reshape(-1, points.shape[1]).T
     flat = weight.flatten(2)
     if flat.is_complex():
-        symbols = torch.einsum("oik,pk->poi", flat, phases)
-    else:
-        symbols = torch.complex(torch.einsum("oik,pk->poi", flat, phases.real), torch.einsum("oik,pk->poi", flat, phases.imag))
-    return largest_singular_values(symbols)
+        return torch.einsum("oik,pk->poi", flat, torch.exp(1j * angles))
+    rows = flat.reshape(-1, flat.shape[2])
+    parts = torch.stack([rows @ angles.cos().T, rows @ angles.sin().T], -1)
+    return torch.view_as_complex(parts).reshape(*flat.shape[:2], -1).movedim(-1, 0)
+
+
+def symbol_norms(weight: Tensor, points: Tensor) -> Tensor:
+    """``sigma_max`` of the symbol at ``points`` ``(P, axes)``, shape ``(P,)``."""
+    return largest_singular_values(symbols(weight, points))
 
 
 def adaptive_supremum(weight: Tensor, *, coarse: int = 12, levels: int = 1, tolerance: float = 0.007) -> float:
@@ -173,21 +178,37 @@ def adaptive_supremum(weight: Tensor, *, coarse: int = 12, levels: int = 1, tole
     cells = [1 if length == 1 else coarse * max(1, math.ceil(degree)) for length, degree in zip(lengths, degrees)]
     halved = -1 if weight.is_complex() else next(axis for axis, count in enumerate(cells) if count > 1)
     finest = math.prod(math.cos(d * math.pi / (count * 3**levels)) for d, count in zip(degrees, cells) if count > 1)
-    slack = max(1 + tolerance, 1 / finest)
+    slack = max(1 + tolerance, (1 + 1e-6) / finest)
     values: dict[tuple[float, ...], float] = {}
+    below: dict[tuple[float, ...], float] = {}
+
+    def gram(point: tuple[float, ...]) -> Tensor:
+        (symbol,) = symbols(weight, torch.tensor([point], dtype=torch.float64))
+        return smaller_gram(symbol)
 
     def value(point: tuple[float, ...]) -> float:
         key = tuple(round(w, 9) for w in point)
         if key not in values:
-            values[key] = float(symbol_norms(weight, torch.tensor([point], dtype=torch.float64))[0])
+            values[key] = float(torch.linalg.eigvalsh(gram(point))[-1].clamp_min(0).sqrt())
         return values[key]
+
+    def within(point: tuple[float, ...], limit: float) -> float:
+        """0 if ``sigma_max <= limit`` there, by a Cholesky factorisation where the value is not known, else the value."""
+        key = tuple(round(w, 9) for w in point)
+        if key not in values and below.get(key, math.inf) > limit:
+            product = gram(point)
+            slackness = limit**2 * torch.eye(len(product), dtype=product.dtype) - product
+            if int(torch.linalg.cholesky_ex(slackness)[1]):
+                values[key] = float(torch.linalg.eigvalsh(product)[-1].clamp_min(0).sqrt())
+            else:
+                below[key] = limit
+        return values[key] if values.get(key, 0.0) > limit else 0.0
 
     def exceeds(prefix: tuple[float, ...], limit: float) -> float:
         """0 if the supremum over the remaining axes is proved to be within the limit, else the largest value met."""
         axis = len(prefix)
         if axis == len(lengths):
-            here = value(prefix)
-            return 0.0 if here <= limit else here
+            return within(prefix, limit)
         span = math.pi if axis == halved else 2 * math.pi
         count = cells[axis] // 2 if axis == halved else cells[axis]
         width = span / count

@@ -23,8 +23,12 @@ def largest_singular_values(matrices: Tensor) -> Tensor:
     """Largest singular value of each matrix of a batch ``(P, m, n)`` in double precision, shape ``(P,)``, without margin."""
     if min(matrices.shape[-2:]) == 1:
         return torch.linalg.vector_norm(matrices, dim=(-2, -1))
-    gram = matrices @ matrices.mH if matrices.shape[-2] <= matrices.shape[-1] else matrices.mH @ matrices
-    return torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).sqrt()
+    return torch.linalg.eigvalsh(smaller_gram(matrices))[..., -1].clamp_min(0).sqrt()
+
+
+def smaller_gram(matrices: Tensor) -> Tensor:
+    """``A A*`` or ``A* A``, whichever is smaller."""
+    return matrices @ matrices.mH if matrices.shape[-2] <= matrices.shape[-1] else matrices.mH @ matrices
 
 
 def matrix_norm(matrix: Tensor) -> tuple[float, str]:

@@ -118,7 +118,7 @@ def test_batch_norm_is_not_fused_where_the_convolution_is_read_twice():
     convolution, norm = nn.Conv2d(2, 3, 3, padding=1), batch_norm(3)
     x = torch.zeros(1, 2, 8, 8)
     both = upper(lambda self, x: (lambda h: h + self.norm(h))(self.convolution(x)), x, convolution=convolution, norm=norm)
-    slope = float((norm.weight / (norm.running_var + norm.eps).sqrt()).abs().max())
+    slope = float((norm.weight.detach() / (norm.running_var + norm.eps).sqrt()).abs().max())
     assert both == pytest.approx(convolution_norm(convolution.weight) * (1 + slope), rel=1e-6)
 
 
@@ -157,3 +157,16 @@ def test_several_outputs_are_one_vector():
 def test_a_part_of_a_maximum_with_indices_that_has_no_bound():
     assert upper(lambda _, x: x.max(1)[0]) == pytest.approx(1)
     assert upper(lambda _, x: x.max(1)[1].float()) is None
+
+
+def test_a_kernel_that_is_used_many_times_is_bounded_once(monkeypatch):
+    from stabtest.bounds.rules import convolutions
+
+    calls = []
+    original = convolutions.convolution_norm
+    monkeypatch.setattr(convolutions, "convolution_norm", lambda *a, **k: calls.append(1) or original(*a, **k))
+    layer = nn.Conv2d(2, 2, 3, padding=1)
+    x = torch.zeros(1, 2, 6, 6)
+    three = upper(lambda self, x: self.c(self.c(self.c(x))), x, c=layer)
+    assert len(calls) == 1
+    assert three == pytest.approx(original(layer.weight) ** 3)
