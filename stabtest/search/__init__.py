@@ -3,7 +3,8 @@
 Read in this order: `constraints` (where the search may go), `objectives` (what it makes large), `problem` (one
 evaluation, one forward and one backward), `ascent` (the method), `starts` (where it begins), `leader` (the best so
 far), `verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii),
-`baseline` (noise of the same norm) and `jacobian` (the limit of small radius).
+`baseline` (noise of the same norm), `jacobian` (the limit of small radius) and `published` (the attacks of the literature,
+for comparison).
 """
 
 from stabtest.search.baseline import gaussian_baseline

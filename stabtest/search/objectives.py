@@ -4,7 +4,7 @@ An objective is any callable ``reconstruction (B, 1, H, W) -> (B,)`` that PyTorc
 ones are distances, ``||f(y+e) - c||`` to a fixed image ``c``: the clean reconstruction ``f(y)`` (how much does the network
 move?) or the truth ``x`` (how wrong does it become?). The first is the objective of V. Antun et al., PNAS 117 (2020), the
 second that of M. Genzel, J. Macdonald, M. März, *Solving inverse problems with deep neural networks: robustness included?*,
-IEEE TPAMI 45 (2023), eq. (6).
+IEEE TPAMI 45 (2023).
 
 Distances, not their squares: the direction of ascent is the same and single precision loses less.
 """

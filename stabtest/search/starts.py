@@ -36,7 +36,7 @@ SMALL = 0.1
 
 def random_start(problem: Problem, *, generator: torch.Generator) -> Tensor:
     """A random point of the sphere, the same direction for every image of the batch, ``(B, ...)``."""
-    return problem.constraint.maximise_linear(common_randn(_zero(problem), generator=generator))
+    return problem.constraint.maximise_linear(common_randn(zero_of(problem), generator=generator))
 
 
 def jacobian_starts(
@@ -77,13 +77,14 @@ def jacobian_starts(
 
 def gradient_start(problem: Problem, leader: Leader) -> Tensor:
     """The full power step from zero perturbation, for objectives with a gradient there; zero where there is none."""
-    zero = _zero(problem)
+    zero = zero_of(problem)
     evaluation = problem.evaluate(zero)
     leader.offer(zero, evaluation)
     return problem.constraint.maximise_linear(evaluation.gradient)
 
 
-def _zero(problem: Problem) -> Tensor:
+def zero_of(problem: Problem) -> Tensor:
+    """The zero variable of a problem, ``(B, ...)``."""
     y = problem.measurement
     real = y.real.dtype if y.is_complex() else y.dtype
     return problem.constraint.space.zeros(problem.batch, dtype=real, device=y.device)

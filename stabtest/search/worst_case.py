@@ -9,7 +9,7 @@ r"""The worst-case search: everything in this folder put together.
 5. look at the witness from scratch (`stabtest.search.verify`).
 
 The problem is that of V. Antun, F. Renna, C. Poon, B. Adcock, A. Hansen, *On instabilities of deep learning in image
-reconstruction and the potential costs of AI*, PNAS 117 (2020), eq. (2), with a hard constraint in place of a penalty.
+reconstruction and the potential costs of AI*, PNAS 117 (2020), with a hard constraint in place of a penalty.
 A search that fails proves nothing; what it found is a lower bound of the worst case.
 """
 
