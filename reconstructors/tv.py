@@ -5,9 +5,10 @@ Solves, for every image of a batch,
     min_x  1/2 || A x / a - y / a ||^2  +  weight * || grad x ||_{2,1},         a >= ||A||,
 
 with ``grad`` the forward differences with a zero last row or column and the pointwise 2-norm over both differences, of the
-modulus for complex images (isotropic total variation). Dividing by ``a`` makes the weight relative to image values, whatever the unit of the measurement; images should have a largest value
-near 1. The best weight still depends on noise, undersampling and, in CT, on size and views (``||A||`` grows with the root of their
-product, the weight of one pixel in the data does not): it has to be chosen for each scan, on images other than the audited ones.
+modulus for complex images (isotropic total variation). Dividing by ``a`` makes the weight relative to image values, whatever
+the unit of the measurement; images should have a largest value near 1. The best weight still depends on noise,
+undersampling and, in CT, on size and views (``||A||`` grows with the root of their product, the weight of one pixel in the
+data does not grow with the size): it has to be chosen for each scan, on images other than the audited ones.
 
 PDHG (Chambolle and Pock, *A first-order primal-dual algorithm for convex problems with applications to imaging*, JMIV 40, 2011,
 algorithm 1 with theta = 1) on ``K = [A / a; grad]``, ``||K||^2 <= 1 + 8``:
