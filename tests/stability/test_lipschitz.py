@@ -14,7 +14,7 @@ TEST = LipschitzTest(jacobian_steps=6)
 
 @pytest.fixture(scope="module")
 def mri(make_mri):
-    return make_mri(size=24)
+    return make_mri(size=16)
 
 
 def convolutions(seed=0):

@@ -21,7 +21,7 @@ def test_fourier_share_is_the_unmeasured_energy():
     assert null_space_share(Fourier(mask), h).share == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("views", [5, 9])
+@pytest.mark.parametrize("views", [4, 6])
 def test_radon_share_agrees_with_a_dense_svd(views):
     operator = Radon(24, views)
     h = torch.rand(1, 1, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
