@@ -80,6 +80,8 @@ def assemble(
         return [row for _, result in results for row in result.rows if isinstance(row, kind)]
 
     tested = plan.subjects[0].method.name
+    reference = next((subject.method.name for subject in plan.subjects if subject.role == "reference"), None)
+    failures = [Failure(unit=label, error=error) for label, error in ran.failures]
     brackets = join_gains(rows(Bracket), rows(WorstCaseRow), tested)
     findings = summarise(
         [*(row for _, result in results for row in result.rows if not isinstance(row, Bracket)), *brackets],
@@ -111,8 +113,8 @@ def assemble(
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
         criteria_frozen=frozen if config.criterion else None,
-        findings=judge(findings, config.criterion, tested=tested),
-        failures=[Failure(unit=label, error=error) for label, error in ran.failures],
+        findings=judge(findings, config.criterion, tested=tested, failures=failures, reference=reference),
+        failures=failures,
         deviations=[*deviations, *deviations_of(plan, gates, ran), *left_out],
         limitations=limitations(config, cases),
         pictures=pictures,

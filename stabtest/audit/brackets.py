@@ -1,11 +1,18 @@
 """Gains that the search found, against the brackets of the Lipschitz constants.
 
-A gain ``||f(y+e) - f(y)|| / ||e||`` that was reached for any measurement is a lower bound of the global Lipschitz constant. A
-gain above a certified upper bound is a contradiction: the tool is wrong somewhere, and the audit stops.
+A gain ``||f(y+e) - f(y)|| / ||e||`` that was reached for any measurement is a lower bound of the global Lipschitz constant.
+Certified and probabilistic upper bounds are of that constant and hold for every case. One "on a ball" holds from the
+measurement of its own case to any other, however far (`stabtest.bounds.end_to_end`: the ball has no end), so for the
+perturbations of that case only, of every radius.
+
+A gain above a bound that holds for it is a contradiction: the tool is wrong somewhere, and the audit stops. An *infinite* gain
+is none: the reconstruction was not finite there, so the method has left the arithmetic that every bound assumes. The bracket
+then says that no bound exists.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from stabtest.errors import BoundsError
@@ -35,25 +42,47 @@ def join_gains(brackets: Sequence[Bracket], rows: Sequence[WorstCaseRow], tested
     Raises
     ------
     BoundsError
-        If a gain exceeds a certified upper bound.
+        If a gain exceeds an upper bound that holds for it.
     """
     own = [row for row in rows if row.method == tested]
     joined: list[Bracket] = []
     for bracket in brackets:
-        # A bound that is not certified for all measurements holds for its own case only.
-        mine = [row for row in own if bracket.upper_status == "certified" or row.case == bracket.case]
-        best = max(mine, key=lambda row: row.gain, default=None)
+        everywhere = bracket.upper_status in ("certified", "probabilistic")
+        mine = [row for row in own if everywhere or row.case == bracket.case]
+        best = max(mine, key=_gain, default=None)
         if bracket.name != WHOLE or best is None:
             joined.append(bracket)
             continue
-        if bracket.upper_status == "certified" and bracket.upper is not None and best.gain > bracket.upper * (1 + ROUNDING):
+        gain, where = _gain(best), f"on {best.case} at radius {best.radius:g}"
+        if math.isinf(gain):
+            joined.append(bracket.model_copy(update=_broken(where)))
+            continue
+        if bracket.upper is not None and gain > bracket.upper * (1 + ROUNDING):
+            chance = ", if the bound is not the rare one that its assumptions allow for"
             raise BoundsError(
-                f"{tested}, {bracket.name}: a gain found by the search exceeds the certified bound",
+                f"{tested}, {bracket.name}: a gain found by the search exceeds the bound ({bracket.upper_status})",
                 expected=f"at most {bracket.upper:.6g}",
-                came=f"{best.gain:.6g} on {best.case}",
-                remedy="this is a defect of stabtest: please report it with the configuration",
+                came=f"{gain:.6g} {where}",
+                remedy="this is a defect of stabtest: please report it with the configuration"
+                + (chance if bracket.upper_status == "probabilistic" else ""),
             )
-        better = best.gain > bracket.lower
-        source = f"largest gain found by the worst-case search, on {best.case} at radius {best.radius:g}"
-        joined.append(bracket.model_copy(update={"lower": best.gain, "lower_source": source}) if better else bracket)
+        source = f"largest gain found by the worst-case search, {where}"
+        better = gain > bracket.lower
+        joined.append(bracket.model_copy(update={"lower": gain, "lower_source": source}) if better else bracket)
     return joined
+
+
+def _gain(row: WorstCaseRow) -> float:
+    """The gain; one that is not a number was that of a reconstruction that is not finite."""
+    return math.inf if math.isnan(row.gain) else row.gain
+
+
+def _broken(where: str) -> dict[str, object]:
+    reason = f"a perturbation was found under which the reconstruction is not finite, {where}"
+    return {
+        "lower": math.inf,
+        "lower_source": reason,
+        "upper": math.inf,
+        "upper_status": "infinite",
+        "upper_source": reason,
+    }

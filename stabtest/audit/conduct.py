@@ -7,11 +7,14 @@ change of the criteria in the same folder is a deviation that the report names.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from stabtest.audit.assemble import assemble
 from stabtest.audit.engine import Event, run_units
@@ -91,14 +94,31 @@ def run(
         If interrupted; run it again to go on.
     """
     out = Path(out_dir)
-    gates = run_gates(plan)
-    store = Store(out / "units")
-    store.sweep()
-    frozen = freeze_criteria(plan, out)
-    ran = run_units(plan.units, MakeLaboratory.of(plan), store, workers=workers, progress=progress)
-    document = assemble(plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations)
-    export_witnesses(plan, store, document, out / "witnesses")
+    with one_thread():
+        gates = run_gates(plan)
+        store = Store(out / "units")
+        store.sweep()
+        frozen = freeze_criteria(plan, out)
+        ran = run_units(plan.units, MakeLaboratory.of(plan), store, workers=workers, progress=progress)
+        document = assemble(plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations)
+        export_witnesses(plan, store, document, out / "witnesses")
     return AuditResult(document, out)
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """One thread of PyTorch on the CPU while the block runs.
+
+    The order of summation depends on the number of threads, so that only a fixed number gives the same result with any number
+    of workers; and where another program keeps the cores busy, threads that wait for each other are slower by orders of
+    magnitude.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def freeze_criteria(plan: Plan, out: Path) -> Frozen:

@@ -80,14 +80,12 @@ def _outside_training(config: Config, card: dict[str, Any]) -> list[str]:
         found.append(f"The network was trained on images of {size} pixels and is audited on {operator.size}.")
     if trained.get("angles") not in (None, operator.angles):
         found.append(f"The network was trained for {trained['angles']} views and is audited with {operator.angles}.")
-    if operator.mask.file is not None and trained.get("acceleration") is not None:
-        found.append("The network was trained for another sampling mask than that of the file.")
-    elif trained.get("acceleration") is not None:
-        here = (operator.mask.acceleration, operator.mask.seed)
-        there = (trained["acceleration"], trained.get("seed", operator.mask.seed))
-        if here != there:
-            found.append(
-                f"The network was trained for the mask {there[0]:g}x, seed {there[1]}, and is audited with the mask "
-                f"{here[0]:g}x, seed {here[1]}."
-            )
+    if "mask" not in trained:
+        return found
+    if operator.mask.file is not None:
+        return [*found, "The network was trained for another sampling mask than that of the file."]
+    here = {**operator.mask.model_dump(exclude={"file"}), "mask": operator.mask.kind}
+    differing = [key for key in ("mask", "acceleration", "centre_fraction", "seed") if trained.get(key, here[key]) != here[key]]
+    for key in differing:
+        found.append(f"The network was trained for a sampling mask with {key} {trained[key]} and is audited with {here[key]}.")
     return found

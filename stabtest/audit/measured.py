@@ -58,7 +58,7 @@ def _kspace(config: Config, path: str, name: str, patient: str) -> Case:
         measurement=measured.measurement,
         truth=data.reference,
         truth_source="full reconstruction",
-        noise_std=data.noise_std,
+        noise_std=data.noise_std if math.isfinite(data.noise_std) else None,
         resample=scan,
         notes=data.notes,
     )

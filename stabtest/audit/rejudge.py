@@ -35,6 +35,7 @@ def rejudge(document: Document, path: Path) -> Document:
     if criteria_hash(criteria) == document.criteria_sha256:
         return document
     tested = next(item.name for item in document.items if item.role == "under test")
+    reference = next((item.name for item in document.items if item.role == "reference"), None)
     # One finding a statistic and method, without the verdicts of before.
     plain = {(f.method, f.statistic): f for f in document.findings if f.verdict is not Verdict.NOT_RUN or f.criterion is None}
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -44,7 +45,7 @@ def rejudge(document: Document, path: Path) -> Document:
     )
     return document.model_copy(
         update={
-            "findings": judge(list(plain.values()), criteria, tested=tested),
+            "findings": judge(list(plain.values()), criteria, tested=tested, failures=document.failures, reference=reference),
             "criteria": list(criteria),
             "criteria_sha256": criteria_hash(criteria),
             "criteria_frozen": now,

@@ -1,28 +1,24 @@
 """How far an audit is, with the time left: a bar in a terminal, one line a unit elsewhere.
 
 Units differ by orders of magnitude, so that their number says little. The time of a unit that is still to come is the mean of
-those of its kind (same test and method) that are done; failing that, what its test usually costs beside the others.
+those of its kind (same test and method) that are done, failing that of its test; of one that is under way, what its own
+progress says. While nothing is known of a test that is to come, no time is given.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stabtest.audit.engine import Event
     from stabtest.audit.plan import Unit
-
-_USUAL = {"quality": 1.0, "worst_case": 60.0, "structure": 4.0, "sampling": 3.0, "lipschitz": 10.0}
-"""Relative costs of the tests, before any is known."""
 
 
 class TimeLeft:
@@ -34,47 +30,55 @@ class TimeLeft:
         All of the plan.
     workers
         How many run at once.
+    clock
+        Gives the time in seconds.
     """
 
-    def __init__(self, units: Sequence[Unit], *, workers: int = 1) -> None:
+    def __init__(self, units: Sequence[Unit], *, workers: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._left = {unit.key: unit for unit in units}
-        self._workers = max(workers, 1)
+        self._workers, self._clock = max(workers, 1), clock
         self._of_kind: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._of_test: dict[str, list[float]] = defaultdict(list)
+        self._started: dict[str, float] = {}
+        self._under_way: dict[str, float] = {}
         self.spent = 0.0
 
-    def done(self, unit: Unit, seconds: float | None) -> None:
-        """A unit is finished; ``seconds`` is None if it was found and not measured."""
-        self._left.pop(unit.key, None)
-        if seconds is not None:
-            self._of_kind[unit.test, unit.method].append(seconds)
-            self._of_test[unit.test].append(seconds)
-            self.spent += seconds
+    def see(self, event: Event) -> None:
+        """Take note of what happened to a unit."""
+        unit = cast("Unit", event.unit)
+        if event.state == "started":
+            self._started[unit.key] = self._clock()
+        elif event.state == "step":
+            if event.share > 0:
+                self._under_way[unit.key] = (self._clock() - self._started.get(unit.key, self._clock())) / event.share
+        else:
+            self._left.pop(unit.key, None)
+            self._under_way.pop(unit.key, None)
+            if event.state == "finished":
+                self._of_kind[unit.test, unit.method].append(event.seconds)
+                self._of_test[unit.test].append(event.seconds)
+                self.spent += event.seconds
 
     def seconds(self) -> float | None:
-        """Estimated wall time left; None before anything was measured."""
-        return None if not self._of_kind else sum(map(self._estimate, self._left.values())) / self._workers
+        """Estimated wall time left; None while a test is to come of which nothing is known."""
+        total = 0.0
+        for unit in self._left.values():
+            known = self._of_kind.get((unit.test, unit.method)) or self._of_test.get(unit.test)
+            if unit.key in self._under_way:
+                whole = self._under_way[unit.key]
+                total += max(whole - (self._clock() - self._started.get(unit.key, self._clock())), 0.0)
+            elif known:
+                total += sum(known) / len(known)
+            else:
+                return None
+        return total / self._workers
 
-    def share(self) -> float:
-        """Estimated share of the time that is spent."""
+    def share(self) -> float | None:
+        """Estimated share of the time that is spent; None if not known."""
         left = self.seconds()
-        if not self._left:
-            return 1.0
-        return 0.0 if left is None else self.spent / (self.spent + left * self._workers)
-
-    def _estimate(self, unit: Unit) -> float:
-        known = self._of_kind.get((unit.test, unit.method))
-        if known:
-            return sum(known) / len(known)
-        paces = [_mean(values) / _USUAL.get(test, 1.0) for test, values in self._of_test.items()]
-        if unit.test in self._of_test:
-            return _mean(self._of_test[unit.test])
-        return _USUAL.get(unit.test, 1.0) * _mean(paces)
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)
+        if left is None:
+            return None
+        return self.spent / (self.spent + left * self._workers) if self._left else 1.0
 
 
 @contextmanager
@@ -118,15 +122,19 @@ class _Bars:
         self._shown = 0.0
 
     def __call__(self, event: Event) -> None:
+        self._left.see(event)
         if event.state in ("finished", "resumed", "failed"):
             self._count += 1
-            self._left.done(event.unit, event.seconds if event.state == "finished" else None)  # pyright: ignore[reportArgumentType]
         elif event.state == "step" and time.monotonic() - self._shown < 0.2:
             return
         self._shown = time.monotonic()
         words = event.unit.label + (f" {event.share:.0%}" if event.state == "step" else "")
         done, left = f"{self._count}/{self._total}", words_for(self._left.seconds())
-        self._bars.update(self._task, description=words, completed=self._left.share(), done=done, left=left)
+        self._bars.update(self._task, description=words, completed=self._completed(), done=done, left=left)
+
+    def _completed(self) -> float:
+        share = self._left.share()
+        return self._count / self._total if share is None else share
 
 
 class _Lines:
@@ -136,10 +144,10 @@ class _Lines:
         self._console, self._left, self._total, self._count = console, left, total, 0
 
     def __call__(self, event: Event) -> None:
+        self._left.see(event)
         if event.state not in ("finished", "resumed", "failed"):
             return
         self._count += 1
-        self._left.done(event.unit, event.seconds if event.state == "finished" else None)  # pyright: ignore[reportArgumentType]
         how = {"finished": f"{event.seconds:.1f} s", "resumed": "found", "failed": f"FAILED: {event.error}"}[event.state]
         left = words_for(self._left.seconds()) if self._count < self._total else ""
         line = f"[{self._count}/{self._total}] {event.unit.label}: {how}" + (f", {left}" if left else "")
