@@ -39,7 +39,7 @@ class KSpaceData:
         By what the stored (and cropped) k-space was divided.
     noise_std
         Estimated standard deviation of the complex noise (both parts together) on each sample of ``kspace`` and, the transform
-        being orthonormal, on each pixel of ``reference``.
+        being orthonormal, on each pixel of ``reference``; NaN where too few samples in the corners were measured.
     source
         The file.
     notes
@@ -118,10 +118,12 @@ def read_kspace(
     reference = image / factor
     noise *= float(np.sqrt(array.size / full)) / factor
     background = _background(reference.numpy())
-    notes.append(
-        f"noise estimated from the corners of the stored k-space: standard deviation {noise:.2g} of the largest magnitude; the "
-        f"darkest corner of the image has root mean square {background:.2g}"
+    level = (
+        f"noise estimated from the corners of the stored k-space: standard deviation {noise:.2g} of the largest magnitude"
+        if np.isfinite(noise)
+        else "the noise is not known: too few samples in the corners of the stored k-space were measured"
     )
+    notes.append(f"{level}; the darkest corner of the image has root mean square {background:.2g}")
     if background > 2.0 * noise:
         notes.append(
             "the background is stronger than this noise: it is not white (ghosts, filtering or simulated disturbances)"
@@ -138,6 +140,8 @@ def read_kspace(
     )
 
 
+LEAST_CORNER = 0.25
+"""Share of the samples in the corners of k-space that must have been measured for an estimate of the noise."""
 _REAL = "k-space is complex: is this an image? Then simulate from it, or give the complex array"
 
 
@@ -222,12 +226,17 @@ def _crop(array: files.AnyArray, size: int | tuple[int, int], name: str, notes: 
 def _noise(array: files.AnyArray) -> float:
     """Standard deviation of complex noise, from the median magnitude of the four corners of k-space (an eighth of each side).
 
-    There the object has little left; the magnitude of complex Gaussian noise has the median ``sigma sqrt(log 2)``.
+    There the object has little left; the magnitude of complex Gaussian noise has the median ``sigma sqrt(log 2)``. Samples
+    that are exactly zero were not measured (partial Fourier, elliptical shutters, padding) and say nothing about the noise.
+    NaN where fewer than `LEAST_CORNER` of the samples there are left.
     """
     height, width = (max(2, n // 8) for n in array.shape)
     bands = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
     corners = np.concatenate([array[rows, columns].ravel() for rows in bands[0] for columns in bands[1]])
-    return float(np.median(np.abs(corners)) / np.sqrt(np.log(2.0)))
+    measured = np.abs(corners[corners != 0])
+    if len(measured) < LEAST_CORNER * len(corners):
+        return float("nan")
+    return float(np.median(measured) / np.sqrt(np.log(2.0)))
 
 
 def _background(image: files.AnyArray) -> float:

@@ -9,7 +9,8 @@ captured. The detail ``h`` enters before the scan (`stabtest.stability.insertion
   is the least-squares estimate of ``c``, the matched filter for the shape ``t`` in white noise: 1 = all came back, 0 = nothing,
   negative = inverted. A uniform shift of the surroundings that reaches into ``R`` counts, and shows in the outside energy.
 - **region NRMSE** ``||D - t||_R / ||t||_R``.
-- **outside energy** ``||D||^2_(not R) / ||t||^2``: what appeared where nothing was put.
+- **outside energy** ``||D - c t||^2_(not R) / ||t||^2``: what appeared where nothing was put. The ripples that a band-limited
+  ``t`` has outside ``R`` belong to the detail; what came back of it brings that share of them, which is no hallucination.
 - **sham recovery**: the same ``c`` of ``D = f(y + n) - f(y)`` with nothing put in and ``n`` one fresh noise realisation of
   the case's level.
 
@@ -18,8 +19,9 @@ A method that returns magnitudes has the template ``|x + t| - |x|``.
 The gate: the data must carry the detail, ``d' = ||A_fine h|| / sigma >= 5`` with the noise ``sigma`` of a *real* sample (a
 complex sample of standard deviation ``s`` has ``s / sqrt 2`` in each part). ``d'`` is what an ideal observer who knows the
 background gets from the raw data (Barrett, Myers, *Foundations of Image Science*, 2004, section 13.2). Where the noise level
-is not known the gate is a null-space share of at most 0.9. The null-space share alone is no gate: prior knowledge may well
-fill in what the scanner cannot see.
+is not known the gate is a null-space share of at most 0.9. A level of zero counts as not known: without noise ``d'`` is
+infinite for the least trace that rounding leaves, and would let every detail pass. The null-space share alone is no gate:
+prior knowledge may well fill in what the scanner cannot see.
 """
 
 from __future__ import annotations
@@ -173,17 +175,22 @@ def detectability(data: Tensor, noise_std: float | None) -> float | None:
     data
         ``A h``, ``(1, *range)``.
     noise_std
-        Of one sample, as `Case` defines it; None if not known.
+        Of one sample, as `Case` defines it; None, zero or NaN if not known.
+
+    Returns
+    -------
+    float or None
+        None where the noise is not known.
 
     Examples
     --------
-    >>> detectability(torch.tensor([[3.0, 4.0]]), 0.5)
-    10.0
+    >>> detectability(torch.tensor([[3.0, 4.0]]), 0.5), detectability(torch.tensor([[3.0, 4.0]]), 0.0)
+    (10.0, None)
     """
-    if noise_std is None:
+    if noise_std is None or not 0 < noise_std < math.inf:
         return None
     sigma = noise_std / math.sqrt(2) if data.is_complex() else noise_std
-    return float(tensors.norm(data)) / sigma if sigma > 0 else math.inf
+    return float(tensors.norm(data)) / sigma
 
 
 def identifiable(data_detectability: float | None, null_share: float) -> bool:
@@ -199,7 +206,7 @@ def identifiable(data_detectability: float | None, null_share: float) -> bool:
 
 def _sham(method: Method, case: Case, clean: Tensor, seed: int) -> Tensor | None:
     """``f(y + n) - f(y)``; one realisation serves all details, so that sham values of one case are not independent."""
-    if not case.noise_std:
+    if case.noise_std is None or not 0 < case.noise_std < math.inf:
         return None
     generator = torch.Generator().manual_seed(seed)
     y = case.measurement
@@ -211,6 +218,7 @@ def _row(method: Method, case: Case, detail: Insertion, change: Tensor, sham: Te
     template, region = detail.as_change_of(case, change), detail.region
     visible = detectability(detail.data, case.noise_std)
     inside = tensors.norm(template * region)
+    back = recovery(change, template, region)
     return StructureRow(
         case=case.name,
         method=method.name,
@@ -218,9 +226,9 @@ def _row(method: Method, case: Case, detail: Insertion, change: Tensor, sham: Te
         site=f"({detail.site[0]}, {detail.site[1]})",
         diameter_px=detail.diameter,
         contrast=detail.contrast,
-        recovery=recovery(change, template, region),
+        recovery=back,
         region_nrmse=float(tensors.norm((change - template) * region) / inside),
-        outside_energy=float((tensors.norm(change * ~region) / tensors.norm(template)) ** 2),
+        outside_energy=float((tensors.norm((change - back * template) * ~region) / tensors.norm(template)) ** 2),
         sham_recovery=None if sham is None else recovery(sham, template, region),
         data_detectability=visible,
         null_space_share=share,

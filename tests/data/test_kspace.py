@@ -93,6 +93,33 @@ def test_noise_is_estimated(tmp_path):
         assert not any("not white" in note for note in data.notes)
 
 
+def noisy(shape=(128, 128)):
+    rng = np.random.default_rng(1)
+    clean = centred(np.pad(np.hanning(40)[:, None] * np.hanning(40), 44))
+    return clean + 0.02 * (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2)
+
+
+def test_samples_that_were_not_measured_are_no_noise(tmp_path):
+    """A shutter that leaves out the outermost corners of k-space."""
+    k = noisy()
+    down, across = np.meshgrid(np.arange(128) - 64, np.arange(128) - 64, indexing="ij")
+    k[np.hypot(down, across) > 80] = 0
+    assert np.mean(k[:16, :16] == 0) > 0.5
+    data = read_kspace(save(tmp_path / "k.npy", k))
+    assert data.noise_std * data.factor == pytest.approx(0.02, rel=0.1)
+
+
+def test_noise_is_unknown_without_samples_in_the_corners(tmp_path):
+    k = noisy()
+    for rows in (slice(14), slice(-14, None)):
+        for columns in (slice(14), slice(-14, None)):
+            k[rows, columns] = 0
+    data = read_kspace(save(tmp_path / "k.npy", k))
+    assert np.isnan(data.noise_std)
+    assert any("noise is not known" in note for note in data.notes)
+    assert not any("nan" in note or "not white" in note for note in data.notes)
+
+
 @pytest.mark.parametrize("kind", ["npz", "h5"])
 def test_containers(tmp_path, brain, kind):
     stack = np.stack([np.roll(brain, 0), 2 * brain])

@@ -146,6 +146,29 @@ def test_a_detail_below_the_noise_is_not_identifiable(make_ct):
     assert not identifiable(row.data_detectability, 0.0)
 
 
+@pytest.mark.parametrize("level", [None, 0.0, math.nan])
+def test_a_noise_level_that_says_nothing_is_not_known(level):
+    """With d' infinite every detail would be identifiable, whatever the scanner cannot see."""
+    visible = detectability(torch.ones(1, 1, 2, 2), level)
+    assert visible is None
+    assert not identifiable(visible, 0.999)
+    assert identifiable(visible, 0.1)
+
+
+def test_without_noise_the_row_is_judged_by_the_null_space(mri):
+    row = TEST.measure(DIRECT, dataclasses.replace(mri, noise_std=0.0), seed=0).rows[0]
+    assert (row.sham_recovery, row.data_detectability) == (None, None)
+    assert row.identifiable == (row.null_space_share <= 0.9)
+
+
+@pytest.mark.parametrize("height", [1.0, 0.5])
+def test_ripples_of_the_detail_are_no_hallucination(full_mri, height):
+    """Full sampling shows the band-limited detail and nothing else; its ripples lie outside the region too."""
+    exact = method(lambda y, A: height * A.pseudo_inverse(y))
+    for row in TEST.measure(exact, full_mri, seed=0).rows:
+        assert row.outside_energy < 1e-5
+
+
 def test_all_methods_get_the_same_details(mri):
     one, other = (TEST.measure(m, mri, seed=3).rows for m in (DIRECT, method(eraser)))
     assert [(row.site, row.data_detectability) for row in one] == [(row.site, row.data_detectability) for row in other]

@@ -144,11 +144,13 @@ def test_a_detail_that_the_data_do_not_carry_is_set_aside():
     assert "1 of 2 details were set aside" in found.sentence
 
 
-def test_a_detail_that_the_reference_loses_too_is_set_aside():
+def test_a_detail_that_the_reference_loses_too_counts_and_is_remarked():
     rows = [detail("a"), detail("b", recovery=0.1), detail("a", "tv", recovery=0.95), detail("b", "tv", recovery=0.2)]
     findings = summarise(rows, roles=ROLES)
-    assert find(findings, "structure.recovery.min").value == 0.9
-    assert find(findings, "structure.recovery.min", "tv").value == 0.2
+    found = find(findings, "structure.recovery.min")
+    assert found.value == 0.1
+    assert "Lost details: 1; tv lost 1 of them too." in found.sentence
+    assert "Lost details" not in find(findings, "structure.recovery.min", "tv").sentence
 
 
 def test_when_nothing_can_be_judged_the_finding_is_invalid():

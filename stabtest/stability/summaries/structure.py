@@ -1,13 +1,15 @@
 """Findings on structural details: the least recovery, the typical one, how many patients lost one, and what was hallucinated.
 
-Only details that the data carry count (the gate of each row). Where there is a reference method, details that the reference
-loses too (recovery below `LOST`) are set aside for the other methods: they say more about the measurement than about the
-method. If nothing is left, the figures are those of all details and the findings are invalid. A detail is *lost* when its
-recovery is below `LOST`.
+Only details that the data carry count (the gate of each row). If nothing is left, the figures are those of all details and
+the findings are invalid. A detail is *lost* when its recovery is below `LOST`, or is not a number.
+
+That the reference lost a detail too is a remark in the sentence and no excuse: the data carry the detail, and leaving it out
+would turn the worst failures of the method into missing values.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from stabtest import statistics
@@ -23,18 +25,24 @@ Key = tuple[str, str, str, float, float]
 
 def summarise_structure(rows: Sequence[StructureRow], context: Context) -> list[Finding]:
     """The ``structure.*`` statistics of each method."""
-    blind = {_key(row) for row in rows if row.method == context.reference and row.recovery < LOST}
+    blind = {_key(row) for row in rows if row.method == context.reference and _recovery(row) < LOST}
     found: list[Finding] = []
     for method in context.methods(rows):
         own = [row for row in rows if row.method == method]
-        fair = [row for row in own if row.identifiable and (method == context.reference or _key(row) not in blind)]
-        found += _of_method(method, fair or own, len(own), context, valid=bool(fair))
+        fair = [row for row in own if row.identifiable]
+        missed = [_key(row) in blind for row in fair or own if _recovery(row) < LOST]
+        remark = ""
+        if method != context.reference and any(missed):
+            remark = f" Lost details: {len(missed)}; {context.reference} lost {sum(missed)} of them too."
+        found += _of_method(method, fair or own, len(own), remark, context, valid=bool(fair))
     return found
 
 
-def _of_method(method: str, rows: list[StructureRow], tried: int, context: Context, *, valid: bool) -> list[Finding]:
-    aside = f" {tried - len(rows)} of {tried} details were set aside by the gates." if len(rows) < tried else ""
-    aside = aside if valid else " No detail was fit to judge the method by."
+def _of_method(
+    method: str, rows: list[StructureRow], tried: int, remark: str, context: Context, *, valid: bool
+) -> list[Finding]:
+    aside = f" {tried - len(rows)} of {tried} details were set aside: the data do not carry them." if len(rows) < tried else ""
+    aside = aside if valid else " No detail was fit to judge the method by: the data carry none of them."
 
     def finding(
         statistic: str, value: float | None, interval: Interval | None, n: int, sentence: str, witness: str | None = None
@@ -48,23 +56,23 @@ def _of_method(method: str, rows: list[StructureRow], tried: int, context: Conte
             n=n,
             valid=valid,
             witness=witness,
-            sentence=sentence + aside,
+            sentence=sentence + remark + aside,
         )
 
-    worst = min(rows, key=lambda row: row.recovery)
-    loud = max(rows, key=lambda row: row.outside_energy)
-    means = context.per_patient(rows, lambda row: row.recovery)
-    lowest = context.per_patient(rows, lambda row: row.recovery, min)
+    worst, loud = min(rows, key=_recovery), max(rows, key=_outside)
+    least, most = _recovery(worst), _outside(loud)
+    means = context.per_patient(rows, _recovery)
+    lowest = context.per_patient(rows, _recovery, min)
     n, lost = len(means), sum(value < LOST for value in lowest)
     typical = statistics.quantile_interval(means, 0.5, level=context.level)
     fraction = statistics.fraction_interval(lost, n, level=context.level)
     return [
         finding(
             "structure.recovery.min",
-            worst.recovery,
-            smallest(worst.recovery, n, level=context.level),
+            least,
+            smallest(least, n, level=context.level),
             n,
-            f"The detail that came back least in {method} is the {_name(worst)}: {percent(worst.recovery)} of its contrast.",
+            f"The detail that came back least in {method} is the {_name(worst)}: {percent(least)} of its contrast.",
         ),
         finding(
             "structure.recovery.median",
@@ -84,13 +92,23 @@ def _of_method(method: str, rows: list[StructureRow], tried: int, context: Conte
         ),
         finding(
             "structure.outside_energy.max",
-            loud.outside_energy,
-            largest(loud.outside_energy, n, level=context.level),
+            most,
+            largest(most, n, level=context.level),
             n,
-            f"Outside the {_name(loud)}, {method} changed the image by {percent(loud.outside_energy)} of the detail's energy, "
+            f"Outside the {_name(loud)}, {method} changed the image by {percent(most)} of the detail's energy, "
             "the most of all details.",
         ),
     ]
+
+
+def _recovery(row: StructureRow) -> float:
+    """The recovery; what is not a finite number came back in no usable way."""
+    return row.recovery if math.isfinite(row.recovery) else -math.inf
+
+
+def _outside(row: StructureRow) -> float:
+    """The outside energy; what is not a number is unbounded."""
+    return math.inf if math.isnan(row.outside_energy) else row.outside_energy
 
 
 def _key(row: StructureRow) -> Key:
