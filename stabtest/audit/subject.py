@@ -25,7 +25,7 @@ from stabtest.operators import LinearOperator
 from stabtest.stability.cases import Method, Modality, Reconstruct, Role
 
 TV_ITERATIONS = 300
-TV_WEIGHTS: dict[Modality, float] = {"mri": 8e-3, "ct": 1.5e-3, "other": 5e-2}
+TV_WEIGHTS: dict[Modality, float] = {"mri": 8e-3, "ct": 1.3e-3, "other": 5e-2}
 """Regularisation weights relative to image values, near the best on the phantoms of this project (see the model cards)."""
 
 
