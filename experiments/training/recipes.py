@@ -1,6 +1,6 @@
 """What each network of the zoo is trained on.
 
-Seeds of phantoms are disjoint by purpose, and far from the small seeds that an audit uses by default, so that no audited
+Seeds of phantoms are disjoint by purpose and from those that an audit uses by default (from 1 000 000), so that no audited
 image was ever trained on: training from 10 000 000, choice of regularisation weights from 20 000 000, held-out evaluation
 from 30 000 000.
 """

@@ -116,6 +116,7 @@ class Cost(Record):
     """What the audit cost."""
 
     wall_seconds: float
+    """Sum over the units, resumed ones included; with several processes more than the time on the clock."""
     units: int
     gradient_evaluations: int
     resumed_units: int = 0

@@ -1,7 +1,7 @@
 """The tests: one file, one question that a reviewer would ask, one measured statistic with its gate and its interval.
 
 - `quality`: how good is the image when nothing is wrong?
-- `worst_case`: what is the smallest disturbance that ruins it?
+- `worst_case`: how much damage does the worst disturbance of a given size do, as far as a search finds it?
 - `structure`: would a small lesion be seen?
 - `sampling`: does it get better with more samples?
 - `lipschitz`: how much can it amplify at all?

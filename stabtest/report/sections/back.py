@@ -50,7 +50,7 @@ def reproduction(document: Document) -> Section:
         ("Device", tables.text(tool.device)),
         ("Threads", Cell(str(tool.threads), value=repr(tool.threads))),
         ("Seed", Cell(str(document.seed), value=repr(document.seed))),
-        ("Wall time", Cell(duration(cost.wall_seconds), value=repr(cost.wall_seconds))),
+        ("Time in units (sum)", Cell(duration(cost.wall_seconds), value=repr(cost.wall_seconds))),
         (
             "Units of the audit",
             Cell(f"{count(cost.units)}, of which {count(cost.resumed_units)} resumed", value=repr(cost.units)),
