@@ -14,6 +14,7 @@ from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.constraints import Domain, ball
+from stabtest.search.leader import damage
 from stabtest.search.problem import Reconstructor
 from stabtest.search.worst_case import absolute_radius, reconstruct_clean, reference_norm
 
@@ -44,7 +45,7 @@ def gaussian_baseline(
     Returns
     -------
     Tensor
-        ``||f(y+n) - f(y)|| / ||f(y)||``, shape ``(draws, B)``.
+        ``||f(y+n) - f(y)|| / ||f(y)||``, shape ``(draws, B)``; infinite where ``f(y+n)`` is not finite.
 
     Raises
     ------
@@ -71,5 +72,5 @@ def gaussian_baseline(
         for _ in range(draws):
             noise = sphere.space.randn(len(y), generator=generator, dtype=unit.dtype, device=y.device)
             perturbed = reconstructor(y + sphere.perturbation(sphere.maximise_linear(noise)), operator)
-            changes.append(tensors.norm(perturbed - clean) / size)
+            changes.append(damage(tensors.norm(perturbed - clean)) / size)
     return torch.stack(changes)

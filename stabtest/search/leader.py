@@ -4,9 +4,13 @@ Ascent on a non-concave objective is not monotone, and the images of a batch pea
 per image, the best point it has evaluated together with the gradient there (for the refinement), and the record of
 evaluations against best value from which convergence is judged. Every point offered must be feasible.
 
+A feasible point at which the image is not finite is the worst there can be: NaN counts as infinite damage, leads, and is
+never overtaken.
+
 Convergence is judged by doubling of the budget: if the second half of the evaluations raised the best value by more
 than 1 % over that of the first half, the search was ``"still rising"`` and a larger budget would probably find more;
-else it is ``"converged"``, which is a statement about this search and not about the network.
+else it is ``"converged"``, which is a statement about this search and not about the network. Nothing exceeds infinite damage,
+so where that was found the search is converged.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ from torch import Tensor
 from stabtest.search.problem import Evaluation, GradientHealth
 
 Status = Literal["converged", "still rising", "no usable gradient"]
+TOLERANCE = 0.01
+"""Relative rise in the second half of the evaluations above which a search is called still rising."""
+
 Progress = Callable[[int, int], None]
 """Called as ``progress(evaluations done, evaluations planned)`` after each evaluation of the network."""
 
@@ -52,6 +59,7 @@ class Leader:
         self.variable = torch.zeros_like(like)
         self.gradient = torch.zeros_like(like)
         self.evaluations = 0
+        self._broke = torch.zeros(batch, dtype=torch.bool, device=like.device)
         self._record: list[Tensor] = []
         self._health: list[Tensor] = []
         self._planned, self._progress = planned, progress
@@ -59,10 +67,11 @@ class Leader:
     def offer(self, v: Tensor, evaluation: Evaluation) -> Tensor:
         """Take ``v`` where it beats the leader; return where it did, ``(B,)`` boolean.
 
-        A value that is not finite never leads; it is recorded as unhealthy.
+        A value that is not a number counts as infinite (`damage`), unless ``v`` itself is not finite.
         """
-        better = (evaluation.value > self.value) & torch.isfinite(evaluation.value)
-        self.value = torch.where(better, evaluation.value, self.value)
+        value = damage(evaluation.value)
+        better = (value > self.value) & torch.isfinite(v).flatten(1).all(1)
+        self.value = torch.where(better, value, self.value)
         here = better.reshape(-1, *([1] * (v.ndim - 1)))
         self.variable = torch.where(here, v, self.variable)
         self.gradient = torch.where(here, evaluation.gradient, self.gradient)
@@ -71,7 +80,11 @@ class Leader:
         return better
 
     def count(self, evaluation: Evaluation) -> None:
-        """Count an evaluation whose point is no candidate (another objective, another radius)."""
+        """Count an evaluation whose point is no candidate (another objective, another radius).
+
+        If the image there was not finite, the search that does not find such a point itself is still rising.
+        """
+        self._broke = self._broke | ~torch.isfinite(evaluation.value)
         self._health.append(evaluation.health)
         self._count()
 
@@ -97,21 +110,32 @@ class Leader:
         """The worst `GradientHealth` met by each image, ``(B,)``."""
         return torch.stack(self._health).amax(0)
 
-    def status(self, *, tolerance: float = 0.01) -> list[Status]:
-        """The word for each image, by the rule of this module.
-
-        Parameters
-        ----------
-        tolerance
-            Relative rise in the second half of the evaluations above which the search is called still rising.
-        """
+    def status(self) -> list[Status]:
+        """The word for each image, by the rule of this module."""
         usable = ((torch.stack(self._health) == GradientHealth.USABLE).float().mean(0) >= 0.5).tolist()
-        half, last = self._record[(len(self._record) - 1) // 2].tolist(), self.value.tolist()
-        return [
-            "no usable gradient" if not ok else "still rising" if _rose(early, late, tolerance) else "converged"
-            for ok, early, late in zip(usable, half, last, strict=True)
-        ]
+        half = torch.where(self._broke, -torch.inf, self._record[(len(self._record) - 1) // 2]).tolist()
+        last = self.value.tolist()
+        return [_word(ok, early, late) for ok, early, late in zip(usable, half, last, strict=True)]
 
 
-def _rose(early: float, late: float, tolerance: float) -> bool:
-    return early == -math.inf or late - early > tolerance * abs(early)
+def damage(value: Tensor) -> Tensor:
+    """What an objective counts for: NaN, the sign of an image that is not finite, is infinite damage.
+
+    Examples
+    --------
+    >>> damage(torch.tensor([1.0, torch.nan, torch.inf]))
+    tensor([1., inf, inf])
+    """
+    return torch.where(torch.isnan(value), torch.full_like(value, torch.inf), value)
+
+
+def _word(usable: bool, early: float, late: float) -> Status:
+    if late == math.inf:
+        return "converged"
+    if not usable:
+        return "no usable gradient"
+    return "still rising" if _rose(early, late) else "converged"
+
+
+def _rose(early: float, late: float) -> bool:
+    return early == -math.inf or late - early > TOLERANCE * abs(early)

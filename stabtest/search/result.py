@@ -1,7 +1,8 @@
 """What a worst-case search hands back: the witness, the damage, and how far to trust the search.
 
 Ratios as in `stabtest.findings.records`: ``relative_change = ||f(y+e) - f(y)|| / ||f(y)||``, ``relative_error =
-||f(y+e) - x|| / ||x||``, ``gain = ||f(y+e) - f(y)|| / ||e||`` with ``e`` in the measurement domain.
+||f(y+e) - x|| / ||x||``, ``gain = ||f(y+e) - f(y)|| / ||e||`` with ``e`` in the measurement domain. All are infinite where
+``f(y+e)`` is not finite.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from stabtest.search.leader import Status
+from stabtest.search.leader import TOLERANCE, Status
 from stabtest.search.problem import GradientHealth
 
 
@@ -31,7 +32,7 @@ class WorstCase:
     clean, perturbed
         ``f(y)`` and ``f(y + e)``, ``(B, 1, H, W)``.
     objective
-        What was maximised, at the witness, ``(B,)``.
+        What was maximised, at the witness, ``(B,)``; never NaN.
     distance
         ``||f(y+e) - f(y)||``, ``(B,)``.
     gain, relative_change
@@ -91,13 +92,20 @@ def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
 
     Both must be of the same problem, ``a`` made before ``b``: the history is that of ``a`` continued by ``b``.
     """
-    take_b = (b.objective > a.objective) | ~torch.isfinite(a.objective)
+    take_b = b.objective > a.objective
     chosen: dict[str, Tensor | None] = {}
     for field in fields(WorstCase):
         left, right = getattr(a, field.name), getattr(b, field.name)
         if isinstance(left, Tensor) and isinstance(right, Tensor) and field.name not in ("radius", "health"):
             chosen[field.name] = torch.where(take_b.reshape(-1, *([1] * (left.ndim - 1))), right, left)
-    status = [right if pick else left for pick, left, right in zip(take_b.tolist(), a.status, b.status, strict=True)]
+    # That a second search found more says that the first had not converged, whatever each said of itself.
+    more = (take_b & ~(b.objective - a.objective <= TOLERANCE * a.objective.abs())).tolist()
+    status: list[Status] = [
+        _joint(left, right, beaten=rose, most=most)
+        for left, right, rose, most in zip(
+            a.status, b.status, more, torch.maximum(a.objective, b.objective).tolist(), strict=True
+        )
+    ]
     return replace(
         a,
         **chosen,
@@ -116,10 +124,23 @@ def lowered_into(small: WorstCase, large: WorstCase) -> WorstCase:
         violation=torch.zeros_like(small.violation),
         evaluations=0,
         history=[[(0, rows[-1][1])] if rows else [] for rows in small.history],
-        status=large.status,
+        # What is still to be found at the larger radius is for its own search to say, unless nothing is.
+        status=[
+            mine if worst == torch.inf else theirs
+            for mine, theirs, worst in zip(small.status, large.status, small.objective.tolist(), strict=True)
+        ],
         health=large.health,
     )
     return better_of(large, moved)
+
+
+def _joint(first: Status, second: Status, *, beaten: bool, most: float) -> Status:
+    """The word on two searches; nothing exceeds infinite damage."""
+    if most == torch.inf:
+        return "converged"
+    if first == "no usable gradient":
+        return second
+    return "still rising" if beaten else first
 
 
 def _continued(first: list[tuple[int, float]], second: list[tuple[int, float]], spent: int) -> list[tuple[int, float]]:

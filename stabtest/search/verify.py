@@ -4,7 +4,8 @@ Nothing the search believed about its own result is reported. From the stored pe
 
 - its norm and its support are recomputed in float64: ``violation = max(||v|| - R, 0) / R + ||v - P v|| / R``;
 - rounding may have put it outside by a few units of the last place: then it is shrunk until it is not;
-- the reconstruction is run again, forward only, in at least single precision, and the damage is taken from that image.
+- the reconstruction is run again, forward only, in at least single precision, and the damage is taken from that image;
+  where that image is not finite the damage is infinite.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.search.constraints import Ball
+from stabtest.search.leader import damage
 from stabtest.search.problem import Problem
 
 TOLERANCE = 1e-6
@@ -36,7 +38,7 @@ class Verified:
     perturbed
         ``f(y + e)`` from a fresh forward pass.
     value
-        The objective there, ``(B,)``.
+        The objective there, ``(B,)``; infinite where it is not a number.
     violation
         Relative violation in float64, ``(B,)``, at most `TOLERANCE`.
     """
@@ -95,5 +97,5 @@ def verify(problem: Problem, v: Tensor) -> Verified:
     e = problem.constraint.perturbation(v)
     with torch.no_grad():
         perturbed = problem.reconstruct(e)
-        value = problem.objective(perturbed)
+        value = damage(problem.objective(perturbed))
     return Verified(variable=v, perturbation=e, perturbed=perturbed, value=value, violation=problem.constraint.violation(v))

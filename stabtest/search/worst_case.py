@@ -25,7 +25,7 @@ from stabtest.errors import NetworkError, SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.ascent import race, race_cost, refine
 from stabtest.search.constraints import Domain, ImageBall, ball
-from stabtest.search.leader import Leader, Progress
+from stabtest.search.leader import Leader, Progress, damage
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth, Objective
 from stabtest.search.problem import Problem, Reconstructor
 from stabtest.search.result import WorstCase
@@ -221,7 +221,7 @@ def _check_budget(steps: int, restarts: int, jacobian_steps: int, start: Tensor 
 def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | None) -> WorstCase:
     """Every figure from the re-verified witness."""
     found = verify(problem, leader.variable)
-    distance, size = tensors.norm(found.perturbed - clean), tensors.norm(clean)
+    distance, size = damage(tensors.norm(found.perturbed - clean)), tensors.norm(clean)
     tiny = torch.finfo(size.dtype).tiny
     image = found.variable if isinstance(problem.constraint, ImageBall) else None
     return WorstCase(
@@ -233,12 +233,18 @@ def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | Non
         distance=distance,
         gain=distance / tensors.norm(found.perturbation).clamp_min(tiny),
         relative_change=distance / size.clamp_min(tiny),
-        relative_error=None if truth is None else tensors.norm(found.perturbed - truth) / tensors.norm(truth).clamp_min(tiny),
+        relative_error=None
+        if truth is None
+        else damage(tensors.norm(found.perturbed - truth)) / tensors.norm(truth).clamp_min(tiny),
         clean_error=None if truth is None else tensors.norm(clean - truth) / tensors.norm(truth).clamp_min(tiny),
         radius=problem.constraint.radius,
         violation=found.violation,
         evaluations=leader.evaluations,
         history=leader.history(size.clamp_min(tiny)),
-        status=leader.status(),
+        # Infinite damage that a fresh look does not find again was somewhere near: this search has not found the worst.
+        status=[
+            "still rising" if led == torch.inf and value < torch.inf else word
+            for word, led, value in zip(leader.status(), leader.value.tolist(), found.value.tolist(), strict=True)
+        ],
         health=leader.health(),
     )

@@ -46,3 +46,12 @@ def test_image_domain_sends_the_noise_through_the_operator(lab, fourier, measure
 def test_no_draws_is_refused(lab, fourier, measurement):
     with pytest.raises(SearchError, match="draws"):
         gaussian_baseline(lab.SmallCNN(), fourier, measurement, radius=0.1, draws=0)
+
+
+def test_noise_that_breaks_the_image_is_infinite_damage(lab, fourier, measurement):
+    def network(y, A):
+        image = A.pseudo_inverse(y)
+        return image if torch.equal(y, measurement) else image * torch.nan
+
+    change = gaussian_baseline(network, fourier, measurement, radius=0.1, draws=2)
+    assert torch.isinf(change).all()

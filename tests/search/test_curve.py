@@ -9,6 +9,7 @@ import torch
 
 from stabtest import tensors
 from stabtest.errors import SearchError
+from stabtest.operators import Identity
 from stabtest.search.curve import worst_case_curve
 from stabtest.search.worst_case import worst_case
 
@@ -61,3 +62,12 @@ def test_history_of_every_radius_rises_and_counts_its_evaluations(lab, fourier, 
 def test_radii_must_increase(lab, fourier, measurement, radii):
     with pytest.raises(SearchError, match="radii"):
         worst_case_curve(lab.SmallCNN(), fourier, measurement, radii=radii)
+
+
+def test_infinite_damage_stays_at_its_radius_and_goes_up():
+    y = torch.ones(1, 1, 8, 8)
+    curve = worst_case_curve(
+        lambda y, A: 0.5 * y + 0 * torch.log(y[:, :, 3:4, 3:4] - 0.999), Identity((8, 8)), y, radii=[1e-4, 0.05, 0.1], steps=4
+    )
+    assert [bool(torch.isinf(case.objective)) for case in curve] == [False, True, True]
+    assert all(case.status == ["converged"] for case in curve[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from stabtest.search.leader import Leader
@@ -30,9 +31,27 @@ def test_each_image_keeps_its_own_best_with_its_gradient():
     assert leader.gradient.tolist() == [[12.0, 12.0], [11.0, 11.0]]
 
 
-def test_values_that_are_not_finite_never_lead():
-    leader = run([1.0, torch.nan, torch.inf])
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_an_image_that_is_not_finite_leads_and_is_never_overtaken(broken):
+    leader = Leader(torch.zeros(1, 2), planned=3)
+    for k, value in enumerate((1.0, broken, 1e30)):
+        offer(leader, [value], torch.full((1, 2), float(k)), GradientHealth.NOT_FINITE)
+    assert leader.value.tolist() == [torch.inf]
+    assert leader.variable.tolist() == [[1.0, 1.0]]
+    assert leader.status() == ["converged"]
+
+
+def test_a_point_that_is_not_finite_itself_never_leads():
+    leader = run([1.0])
+    offer(leader, [torch.nan], torch.full((1, 2), torch.nan))
     assert leader.value.tolist() == [1.0]
+
+
+def test_images_that_broke_off_the_record_leave_the_search_open():
+    leader = run([1.0, 1.0, 1.0])
+    assert leader.status() == ["converged"]
+    leader.count(Evaluation(torch.tensor([torch.nan]), torch.zeros(1, 2), torch.tensor([0], dtype=torch.int8)))
+    assert leader.status() == ["still rising"]
 
 
 def test_rise_in_the_second_half_is_still_rising():

@@ -45,3 +45,11 @@ def test_damage_is_scored_by_a_fresh_forward():
     assert found.value.item() == pytest.approx(3.0)
     assert torch.equal(found.perturbed, torch.full((1, 1, 2, 2), 4.5))
     assert found.violation.dtype == torch.float64
+
+
+def test_an_image_that_is_not_finite_is_infinite_damage():
+    operator, y = Identity((2, 2)), torch.ones(1, 1, 2, 2)
+    problem = Problem(lambda y, A: y * torch.nan, y, MeasurementBall(operator, torch.tensor([1.0])), DistanceToClean(y))
+    found = verify(problem, torch.full((1, 1, 2, 2), 0.5))
+    assert found.value.item() == torch.inf
+    assert found.violation.item() <= 1e-6

@@ -239,7 +239,7 @@ def test_blind_image_does_not_disturb_its_neighbour(lab, fourier, measurement):
 
 
 def test_network_that_breaks_under_perturbation_is_flagged(fourier, measurement):
-    """NaN output at admissible points: never the best iterate, and never healthy."""
+    """NaN output at admissible points: the worst there is, and never healthy."""
 
     def fragile(y, A):
         x = A.pseudo_inverse(y)
@@ -248,7 +248,7 @@ def test_network_that_breaks_under_perturbation_is_flagged(fourier, measurement)
 
     worst = worst_case(fragile, fourier, measurement, radius=0.1, steps=4)
     assert worst.gradient_healthy == [False, False]
-    assert torch.isfinite(worst.distance).all()
+    assert torch.isinf(worst.distance).all()
 
 
 def test_evaluations_are_all_calls_of_the_network(lab, fourier, measurement):
@@ -312,3 +312,35 @@ def test_odd_mask_and_one_sample():
     y = A.forward(torch.ones(1, 1, 5, 7, dtype=torch.complex64))
     worst = worst_case(lambda y, A: A.pseudo_inverse(y), A, y, radius=0.1, steps=3)
     assert worst.gain.item() == pytest.approx(1, rel=1e-5)
+
+
+def cliff(y, A):
+    """Half the image, and NaN as soon as one pixel falls below 0.999; finite for smaller perturbations."""
+    return 0.5 * y + 0 * torch.log(y[:, :, 3:4, 3:4] - 0.999)
+
+
+@pytest.mark.parametrize("objective", ["clean", "truth"])
+def test_nan_under_an_admissible_perturbation_is_the_worst_case(objective):
+    A, y = Identity((8, 8)), torch.ones(2, 1, 8, 8)
+    worst = worst_case(cliff, A, y, radius=0.05, truth=0.9 * y, objective=objective)
+    for figure in (worst.objective, worst.distance, worst.relative_change, worst.gain, worst.relative_error):
+        assert torch.isinf(figure).all()
+    assert (worst.violation <= 1e-6).all()
+    assert not torch.isfinite(cliff(y + worst.perturbation, A)).flatten(1).all(1).any()
+    assert worst.status == ["converged", "converged"]
+
+
+def test_a_network_that_stays_finite_in_the_ball_has_finite_damage():
+    """The control: the same network in a ball too small to reach the cliff."""
+    A, y = Identity((8, 8)), torch.ones(1, 1, 8, 8)
+    worst = worst_case(cliff, A, y, radius=1e-4)
+    assert worst.gain.item() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_nan_that_a_fresh_look_does_not_find_leaves_the_search_open():
+    """A network that breaks in one call of many: nothing to show, and nothing to rely on."""
+    calls = iter(range(1000))
+    A, y = Identity((4, 4)), torch.ones(1, 1, 4, 4)
+    worst = worst_case(lambda y, A: 2 * y * (torch.nan if next(calls) == 10 else 1), A, y, radius=0.1)
+    assert torch.isfinite(worst.relative_change).all()
+    assert worst.status == ["still rising"]
