@@ -31,27 +31,10 @@ _MEASURING = (
 
 _NOT_MEASURING = frozenset(
     f"stabtest/audit/{name}.py"
-    for name in [
-        "__init__",
-        "assemble",
-        "bound",
-        "brackets",
-        "conduct",
-        "config",
-        "config_file",
-        "engine",
-        "fingerprint",
-        "gates",
-        "judge",
-        "limits",
-        "pictures",
-        "plan",
-        "provenance",
-        "rejudge",
-        "store",
-        "template",
-        "witnesses",
-    ]
+    for name in (
+        *("__init__", "assemble", "bound", "brackets", "conduct", "config", "config_file", "engine", "fingerprint", "gates"),
+        *("judge", "limits", "pictures", "plan", "provenance", "rejudge", "store", "template", "witnesses"),
+    )
 )
 """Files of the audit that lay out, store, judge or describe: they can change without a new run. A file that is not named
 here counts as measuring. What the configuration says reaches the key by its values."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from stabtest.audit.config import Config
 from stabtest.audit.engine import Ran
 from stabtest.audit.plan import Plan
+from stabtest.audit.subject import TV_WEIGHTS
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Gate
+from stabtest.operators import MaskFamily
 
 FEW_PATIENTS = 20
 """Below this number of patients the report says that they are few."""
+_TUNED_ON = {"mri": "4x Cartesian sampling, 1 % noise", "ct": "50 views, 2 % noise"}
+"""On which phantoms of 128 pixels the default weights of total variation were chosen."""
 
 
 def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
@@ -36,10 +41,14 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
             "The truth is the reconstruction of all measured samples. It holds the scanner's noise and artefacts, and errors "
             "are errors against it, not against the object. The mask was applied afterwards."
         )
+    else:
+        found.append(
+            "The truth is the filtered back-projection of all views of the scan. It holds the scanner's noise and artefacts and the "
+            "blur of its rays, and errors are errors against it, not against the object. The views were chosen afterwards."
+        )
     if any(case.truth == "none" for case in cases):
         found.append("There is no truth for some measurements: errors are not given there, only changes.")
-    if not any(case.noise_std for case in cases):
-        found.append("No noise was added and its level is not known: how far a detail is above the noise cannot be said.")
+    found += _noise(config, cases)
     patients = len({case.patient for case in cases})
     if patients < FEW_PATIENTS:
         found.append(
@@ -55,10 +64,41 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
             "A certified Lipschitz bound is an upper limit and usually far from attained; only the bracket is a statement."
         )
     if config.reference.method == "tv":
-        found.append("The weight of the reference (total variation) was chosen beforehand and not tuned on the audited images.")
+        found.append(_weight(config))
     if config.structure.enabled:
-        found.append("Details are round lesions in flat tissue; other shapes and places may be treated otherwise.")
+        found.append(
+            "Details are round lesions at places drawn from the flattest fifth of the body (from the flattest half, or all of it, "
+            "where that has no room); other shapes, and details at edges, may be treated otherwise."
+        )
     return found
+
+
+def _noise(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
+    """What follows from measurements without noise, or with noise of an unknown level."""
+    if config.data.kind == "phantom" and config.data.noise == 0:
+        return [
+            "No noise was added to the simulated measurements: how the network treats noise, or a detail near it, is not seen."
+        ]
+    if any(case.noise_std is None for case in cases):
+        which = "these" if all(case.noise_std is None for case in cases) else "some"
+        return [
+            f"The level of the noise of {which} measurements is not known: how far a detail is above it cannot be said there."
+        ]
+    return []
+
+
+def _weight(config: Config) -> str:
+    """How the weight of the reference came about, as far as it is known."""
+    weight, default = config.reference.weight, TV_WEIGHTS[config.modality]
+    said = "The weight of the reference (total variation) was not tuned by the audit. "
+    if weight is not None and weight != default:
+        return said + f"{weight:g} was set in the configuration; how it was chosen is not recorded here."
+    if config.modality == "other":
+        return said + "It is the default, which suits no particular noise."
+    on = _TUNED_ON[config.modality]
+    return (
+        said + f"It is the default, chosen on phantoms of 128 pixels ({on}), and not tuned for another size, sampling or noise."
+    )
 
 
 def deviations_of(plan: Plan, gates: Sequence[Gate], ran: Ran) -> list[str]:
@@ -78,14 +118,49 @@ def _outside_training(config: Config, card: dict[str, Any]) -> list[str]:
     size = card.get("size")
     if size is not None and size != operator.size:
         found.append(f"The network was trained on images of {size} pixels and is audited on {operator.size}.")
+    found += _other_data(config, card)
+    if trained.get("kind", operator.kind) != operator.kind:
+        return [
+            *found,
+            f"The network was trained for another operator ({trained['kind']}) than the audited one ({operator.kind}).",
+        ]
     if trained.get("angles") not in (None, operator.angles):
         found.append(f"The network was trained for {trained['angles']} views and is audited with {operator.angles}.")
-    if "mask" not in trained:
-        return found
-    if operator.mask.file is not None:
-        return [*found, "The network was trained for another sampling mask than that of the file."]
-    here = {**operator.mask.model_dump(exclude={"file"}), "mask": operator.mask.kind}
-    differing = [key for key in ("mask", "acceleration", "centre_fraction", "seed") if trained.get(key, here[key]) != here[key]]
-    for key in differing:
-        found.append(f"The network was trained for a sampling mask with {key} {trained[key]} and is audited with {here[key]}.")
+    if "mask" in trained:
+        found += _other_mask(config, trained)
     return found
+
+
+def _other_data(config: Config, card: dict[str, Any]) -> list[str]:
+    """Other objects or another noise level than those of the training, and images that were trained on."""
+    said = str((card.get("training") or {}).get("data", ""))
+    phantom = re.search(r"\b(\w+) phantoms", said)
+    if config.data.kind != "phantom":
+        return [f"The network was trained on simulated {phantom[1]} phantoms and is audited on real data."] if phantom else []
+    found: list[str] = []
+    if phantom and phantom[1] != config.data.phantom:
+        found.append(f"The network was trained on {phantom[1]} phantoms and is audited on {config.data.phantom} phantoms.")
+    seeds = re.search(r"seeds (\d+) to (\d+)", said)
+    first, last = config.data.first_seed, config.data.first_seed + config.data.count - 1
+    if phantom and phantom[1] == config.data.phantom and seeds and first <= int(seeds[2]) and last >= int(seeds[1]):
+        found.append("Some of the audited phantoms were trained on: [data] first_seed lies among the seeds of the training.")
+    level = card.get("noise_level")
+    if level is not None and level != config.data.noise:
+        found.append(f"The network was trained with a noise level of {level:g} and is audited with {config.data.noise:g}.")
+    return found
+
+
+def _other_mask(config: Config, trained: dict[str, Any]) -> list[str]:
+    """What is different about the sampling mask; a share of the centre that is not given is the default of its kind."""
+    section = config.operator.mask
+    if section.file is not None:
+        return ["The network was trained for a drawn sampling mask and is audited with that of a file."]
+    here: dict[str, Any] = {**section.model_dump(exclude={"file"}), "mask": section.kind}
+    if here["centre_fraction"] is None:
+        here["centre_fraction"] = MaskFamily(section.kind, (8, 8)).default_centre_fraction
+    differing = [key for key in ("mask", "acceleration", "centre_fraction", "seed") if trained.get(key, here[key]) != here[key]]
+    return [
+        f"The network was trained for a sampling mask with {'kind' if key == 'mask' else key} {trained[key]} and is audited with "
+        f"{here[key]}."
+        for key in differing
+    ]

@@ -99,8 +99,12 @@ class MaskFamily:
 
     @property
     def _centre_fraction(self) -> float:
-        default = 0.08 if self.kind in _COLUMN_KINDS else 0.02
-        return default if self.centre_fraction is None else self.centre_fraction
+        return self.default_centre_fraction if self.centre_fraction is None else self.centre_fraction
+
+    @property
+    def default_centre_fraction(self) -> float:
+        """The fully measured centre where none is given: a fraction of the columns, or of the points."""
+        return 0.08 if self.kind in _COLUMN_KINDS else 0.02
 
     @property
     def _centre(self) -> int:
