@@ -20,15 +20,22 @@ _HEAD = """\
 # Keys that begin with "#" show their default (or an example where there is none); take the "#" away to set them.
 # Relative paths are relative to this file.
 """
-_ACTIVE = {("audit", "title"): '"My audit"', ("network", "zoo"): '"unet-mri"'}
-"""Keys that are set in the template, so that it runs as it is."""
+_ACTIVE = {
+    ("audit", "title"): '"My audit"',
+    ("network", "zoo"): '"unet-mri"',
+    ("mask", "kind"): '"cartesian_gaussian"',
+    ("mask", "acceleration"): "4.0",
+    ("mask", "centre_fraction"): "0.08",
+    ("mask", "seed"): "0",
+    ("data", "noise"): "0.01",
+}
+"""Keys that are set in the template, so that it runs as it is: the network and the measurement that it was trained for."""
 _EXAMPLES = {
     ("network", "factory"): '"my_network.py:make"',
     ("network", "arguments"): "{ width = 32 }",
     ("network", "weights"): '"weights.safetensors"',
     ("network", "name"): '"my network"',
     ("mask", "file"): '"mask.npy"',
-    ("mask", "centre_fraction"): "0.08",
     ("operator", "detectors"): "183",
     ("data", "files"): '["scan1.npy", "scan2.npy"]',
     ("data", "patients"): '["patient A", "patient B"]',
@@ -40,13 +47,15 @@ _EXAMPLES = {
 }
 _CRITERION = """\
 # Acceptance limits, one table each. Without any, everything is reported and nothing is judged.
-# A universal criterion claims that the limit is never exceeded: one counterexample refutes it, no search can establish it.
+# PASS or FAIL is said of a statistic with an interval, such as a median over patients; with few patients it is INCONCLUSIVE.
+# A universal criterion (on a largest or least value: .max, .min) claims that the limit is never exceeded. One counterexample
+# refutes it and no search can establish it: it can only FAIL or stay INCONCLUSIVE.
 # [[criterion]]
 # id = "C1"
-# statistic = "worst_case.relative_change.max"
-# rule = "at most"
-# limit = 0.1
-# universal = true
+# statistic = "quality.psnr.median"
+# rule = "at least"
+# limit = 25.0
+# universal = false
 # rationale = "why this limit"
 """
 

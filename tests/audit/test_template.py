@@ -24,7 +24,7 @@ def test_every_key_appears():
             for key in model.model_fields:
                 assert re.search(rf"^(# )?{key}(\.| = )", text, re.M), f"[{name}] {key}"
     for key in MaskSection.model_fields:
-        assert f"# mask.{key} = " in text
+        assert re.search(rf"^(# )?mask.{key} = ", text, re.M)
     for key in Criterion.model_fields:
         assert f"# {key} = " in text
 
@@ -36,13 +36,32 @@ def test_each_commented_key_can_be_set(line):
     criterion = text[text.index("# [[criterion]]") :]
     if line in criterion:
         text = text.replace(criterion, re.sub(r"^# ", "", criterion, flags=re.M))
-    elif line.startswith("# files"):
-        text = text.replace(line, line[2:]).replace('# kind = "phantom"', 'kind = "kspace"')
+    elif line.startswith(("# files", "# patients")):
+        text = text.replace(line, line[2:]).replace("# files", "files").replace('# kind = "phantom"', 'kind = "kspace"')
+    elif line.startswith("# mask.file"):
+        text = re.sub(r"^mask\..*\n", "", text, flags=re.M).replace(line, line[2:])
     elif line.startswith(ALTERNATIVES):
         text = text.replace('zoo = "unet-mri"\n', "").replace('# factory = "', 'factory = "').replace(line, line[2:], 1)
     else:
         text = text.replace(line, line[2:], 1)
     parse_config(text)
+
+
+def test_the_template_measures_as_its_network_was_trained():
+    from stabtest.audit.limits import _outside_training
+
+    mask = {"mask": "cartesian_gaussian", "acceleration": 4, "centre_fraction": 0.08, "seed": 0}
+    data = {"data": "2000 head phantoms, seeds 10000000 to 10001999"}
+    card = {"size": 128, "operator": {"kind": "fourier", **mask}, "noise_level": 0.01, "training": data}
+    assert _outside_training(parse_config(init_template()), card) == []
+
+
+def test_the_criterion_of_the_template_can_pass():
+    text = init_template()
+    criterion = text[text.index("# [[criterion]]") :]
+    (read,) = parse_config(text.replace(criterion, re.sub(r"^# ", "", criterion, flags=re.M))).criterion
+    assert read.statistic == "quality.psnr.median"
+    assert not read.universal
 
 
 def test_defaults_shown_are_the_defaults():
