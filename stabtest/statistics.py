@@ -19,6 +19,10 @@ inconsistent (Bickel, Freedman 1981): there is none here.
 values on.
 
 **Fractions.** Clopper, Pearson, *Biometrika* 26 (1934) 404-413: exact, hence conservative.
+
+**Values that are not finite** are results too: a network that breaks down has infinite error. Order statistics take
+infinities as they are. A mean of infinities is infinite and has no interval; NaN makes any statistic NaN, without interval,
+so that nothing can pass on the values that are left.
 """
 
 from __future__ import annotations
@@ -78,12 +82,13 @@ def quantile_interval(values: Sequence[float], p: float = 0.5, *, level: float =
     Returns
     -------
     Interval or None
-        A side on which no order statistic reaches the level is ``None``; without any side the result is ``None``.
+        A side on which no order statistic reaches the level is ``None``; without any side, or with NaN among the values, the
+        result is ``None``.
 
     Raises
     ------
     DataError
-        If a value is NaN, or ``p`` or ``level`` is not inside ``(0, 1)``.
+        If ``p`` or ``level`` is not inside ``(0, 1)``.
 
     Examples
     --------
@@ -92,7 +97,10 @@ def quantile_interval(values: Sequence[float], p: float = 0.5, *, level: float =
     >>> quantile_interval([1.0, 2.0, 3.0]) is None
     True
     """
-    ordered = sorted(_check(values, level, p))
+    _check(level, p)
+    if any(math.isnan(value) for value in values):
+        return None
+    ordered = sorted(values)
     n = len(ordered)
     lower, upper = quantile_ranks(n, p, level=level)
     if lower is None and upper is None:
@@ -133,7 +141,7 @@ def least_cases(p: float, *, level: float = LEVEL) -> int:
     >>> [least_cases(p) for p in (0.5, 0.9, 0.95)]
     [5, 29, 59]
     """
-    _check([], level, p)
+    _check(level, p)
     return math.ceil(math.log(1 - level) / math.log(p))
 
 
@@ -150,12 +158,12 @@ def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval 
     Returns
     -------
     Interval or None
-        ``mean -/+ t(level, n - 1) s / sqrt(n)``; ``None`` with fewer than two values.
+        ``mean -/+ t(level, n - 1) s / sqrt(n)``; ``None`` with fewer than two values, or where one is not finite.
 
     Raises
     ------
     DataError
-        If a value is NaN.
+        If ``level`` is not inside ``(0, 1)``.
 
     Examples
     --------
@@ -163,22 +171,24 @@ def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval 
     >>> round(interval.lower, 4), round(interval.upper, 4)
     (0.8314, 1.1686)
     """
-    values = _check(values, level)
+    _check(level)
     if len(values) < 2:
         return None
     centre = mean(values)
-    spread = math.sqrt(sum((value - centre) ** 2 for value in values) / (len(values) - 1) / len(values))
+    spread = math.sqrt(sum((value - centre) * (value - centre) for value in values) / (len(values) - 1) / len(values))
     half = float(special.stdtrit(len(values) - 1, level)) * spread
+    if not math.isfinite(half):
+        return None
     return Interval(lower=centre - half, upper=centre + half, level=level, method=f"Student's t, {len(values)} patients")
 
 
 def ratio_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval | None:
-    """Student's t bounds of a geometric mean of positive ratios, on their logarithms.
+    """Student's t bounds of a geometric mean of positive ratios, on their logarithms; ``None`` as for `mean_interval`.
 
     Raises
     ------
     DataError
-        If a value is not positive.
+        If a value is zero or negative.
 
     Examples
     --------
@@ -186,13 +196,13 @@ def ratio_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval
     >>> round(interval.lower, 3), round(interval.upper, 3)
     (1.243, 12.869)
     """
-    if any(not value > 0 for value in values):
+    if any(value <= 0 for value in values):
         raise DataError("ratios", expected="positive numbers", came=str(list(values)))
     interval = mean_interval([math.log(value) for value in values], level=level)
     if interval is None or interval.lower is None or interval.upper is None:
         return None
     method = f"Student's t on logarithms, {len(values)} patients"
-    return Interval(lower=math.exp(interval.lower), upper=_exp(interval.upper), level=level, method=method)
+    return Interval(lower=_exp(interval.lower), upper=_exp(interval.upper), level=level, method=method)
 
 
 def fraction_interval(successes: int, n: int, *, level: float = LEVEL) -> Interval | None:
@@ -208,7 +218,7 @@ def fraction_interval(successes: int, n: int, *, level: float = LEVEL) -> Interv
     >>> fraction_interval(0, 59).upper < 0.05 < fraction_interval(0, 58).upper
     True
     """
-    _check([], level)
+    _check(level)
     if not 0 <= successes <= n:
         raise DataError("fraction", expected="0 <= successes <= n", came=f"{successes} of {n}")
     if n == 0:
@@ -219,8 +229,17 @@ def fraction_interval(successes: int, n: int, *, level: float = LEVEL) -> Interv
 
 
 def mean(values: Sequence[float]) -> float:
-    """Arithmetic mean."""
-    return math.fsum(values) / len(values)
+    """Arithmetic mean; NaN where infinities of both signs meet.
+
+    Examples
+    --------
+    >>> mean([1.0, 3.0]), mean([1.0, math.inf]), mean([math.inf, -math.inf])
+    (2.0, inf, nan)
+    """
+    try:
+        return math.fsum(values) / len(values)
+    except (ValueError, OverflowError):  # fsum raises where plain addition gives NaN or infinity
+        return sum(values) / len(values)
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -231,11 +250,13 @@ def geometric_mean(values: Sequence[float]) -> float:
     >>> round(geometric_mean([2.0, 8.0]), 6)
     4.0
     """
-    return math.exp(math.fsum(math.log(value) for value in values) / len(values))
+    return _exp(mean([math.log(value) if value else -math.inf for value in values]))
 
 
 def median(values: Sequence[float]) -> float:
-    """Sample median, the mean of the two middle values for an even number."""
+    """Sample median, the mean of the two middle values for an even number; NaN if a value is."""
+    if any(math.isnan(value) for value in values):
+        return math.nan
     ordered = sorted(values)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
@@ -267,12 +288,9 @@ def _percent(share: float, digits: int = 0) -> str:
 
 
 def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
+    return math.inf if value >= 700 else math.exp(value)
 
 
-def _check(values: Sequence[float], level: float, p: float = 0.5) -> list[float]:
+def _check(level: float, p: float = 0.5) -> None:
     if not 0 < level < 1 or not 0 < p < 1:
         raise DataError("interval", expected="level and p inside (0, 1)", came=f"level {level}, p {p}")
-    if any(math.isnan(value) for value in values):
-        raise DataError("interval", expected="numbers", came="NaN")
-    return list(values)

@@ -116,9 +116,33 @@ def test_one_value_has_no_mean_interval():
     assert statistics.mean_interval([1.0]) is None
 
 
-def test_nan_is_refused():
-    with pytest.raises(DataError, match="NaN"):
-        statistics.mean_interval([1.0, math.nan])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e200])
+def test_a_mean_that_is_not_finite_has_no_interval(bad):
+    assert statistics.mean_interval([0.1, 0.2, bad]) is None
+
+
+def test_order_statistics_take_infinities_as_they_are():
+    values = [1.0, 2.0, 3.0, 4.0, math.inf]
+    assert statistics.quantile_interval(values).upper == math.inf
+    assert statistics.quantile_interval([*values, 0.5, 0.6, 0.7, 0.8]).upper == 4.0
+
+
+def test_nan_leaves_no_interval_and_no_median():
+    values = [math.nan, 1.0, 2.0, 3.0, 4.0, 5.0]
+    for order in (values, values[::-1]):
+        assert statistics.quantile_interval(order) is None
+        assert math.isnan(statistics.median(order))
+        assert math.isnan(statistics.mean(order))
+        assert statistics.ratio_interval(order) is None
+
+
+def test_means_of_infinities():
+    assert statistics.mean([1.0, math.inf]) == math.inf
+    assert math.isnan(statistics.mean([math.inf, -math.inf]))
+    assert statistics.mean([1e308, 1e308]) == math.inf
+    assert statistics.geometric_mean([2.0, math.inf]) == math.inf
+    assert statistics.geometric_mean([2.0, 0.0]) == 0
+    assert statistics.ratio_interval([2.0, math.inf, 3.0]) is None
 
 
 def test_ratios_must_be_positive():

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from stabtest.audit.config import Config
 from stabtest.errors import ConfigError
+from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings import Criterion
+from stabtest.findings.verdicts import UNIVERSAL
 
 
 def load_config(path: str | Path) -> Config:
@@ -102,12 +104,28 @@ def load_criteria(path: Path) -> tuple[Criterion, ...]:
 
 
 def _check_criteria(config: Config, name: str) -> None:
-    """Limits are numbers and ids are unique."""
+    """Statistics exist, limits are numbers, ids are unique, and what is claimed universally can be refuted by one counterexample."""
     ids = [criterion.id for criterion in config.criterion]
     for criterion in config.criterion:
+        if criterion.statistic not in STATISTICS:
+            near = difflib.get_close_matches(criterion.statistic, STATISTICS, n=1, cutoff=0.5)
+            raise ConfigError(
+                f"{name}: [[criterion]] {criterion.id}: statistic",
+                expected="the key of a statistic",
+                came=f'"{criterion.statistic}"',
+                remedy=f'did you mean "{near[0]}"' if near else f"the keys are {', '.join(STATISTICS)}",
+            )
         if not math.isfinite(criterion.limit):
             raise ConfigError(
                 f"{name}: [[criterion]] {criterion.id}: limit", expected="a finite number", came=str(criterion.limit)
+            )
+        if criterion.universal and not criterion.can_be_refuted:
+            able = ", ".join(f"{key}{'*' if key[-1] == '.' else ''} {rule}" for key, rule in UNIVERSAL.items())
+            raise ConfigError(
+                f"{name}: [[criterion]] {criterion.id}: universal",
+                expected=f"a statistic that one counterexample can refute ({able})",
+                came=f"{criterion.statistic} {criterion.rule}",
+                remedy="leave universal out",
             )
         if ids.count(criterion.id) > 1:
             raise ConfigError(f"{name}: [[criterion]] id", expected="a different one for each", came=f'"{criterion.id}" twice')

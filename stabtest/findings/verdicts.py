@@ -9,13 +9,18 @@ beforehand, and `decide` joins them. For a criterion "statistic at most limit" (
 - INVALID where a gate failed, NOT RUN where nothing was measured, REPORTED, NO VERDICT where there is no criterion.
 
 "At least" is the mirror image.
+
+PASS needs more than a bound: the value is finite, the interval is in order and holds the value, and the finding has no
+`Finding.caveat`. FAIL by a counterexample needs less: a perturbation that was verified on its own stays one although another
+search was blind.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -33,6 +38,21 @@ class Verdict(StrEnum):
     REPORTED = "REPORTED, NO VERDICT"
 
 
+UNIVERSAL: Mapping[str, Literal["at most", "at least"]] = {
+    "worst_case.relative_change.max": "at most",
+    "worst_case.relative_error.max": "at most",
+    "worst_case.gain.max": "at most",
+    "worst_case.local_damage.max": "at most",
+    "structure.recovery.min": "at least",
+    "structure.outside_energy.max": "at most",
+    "lipschitz.": "at most",
+}
+"""Statistics of which one value can refute a universal claim, and the rule of such a claim; a final dot means all that begin so.
+
+Means, medians and ratios are none: that one patient's value is beyond the limit does not refute a claim about them.
+"""
+
+
 class Criterion(Record):
     """An acceptance limit for one statistic, fixed before the results are loaded.
 
@@ -47,6 +67,23 @@ class Criterion(Record):
     limit: float
     universal: bool = False
     rationale: str = ""
+
+    @property
+    def can_be_refuted(self) -> bool:
+        """Whether one counterexample can refute this criterion, as `universal` presumes.
+
+        Examples
+        --------
+        >>> criterion = Criterion(id="C1", statistic="worst_case.gain.max", rule="at most", limit=2, universal=True)
+        >>> criterion.can_be_refuted, criterion.model_copy(update={"rule": "at least"}).can_be_refuted
+        (True, False)
+        """
+        rules = (
+            rule
+            for key, rule in UNIVERSAL.items()
+            if self.statistic == key or (key[-1] == "." and self.statistic.startswith(key))
+        )
+        return self.rule in rules
 
 
 class Finding(Record):
@@ -64,6 +101,10 @@ class Finding(Record):
     witness: str | None
     sentence: str
     """One plain sentence for the summary."""
+    counterexample: bool = False
+    """Whether one re-verified admissible perturbation reached the value; then it refutes a limit although ``valid`` is false."""
+    caveat: str = ""
+    """Why the finding cannot support PASS even where its bound is within the limit; empty if it can."""
     criterion: Criterion | None = None
     verdict: Verdict = Verdict.REPORTED
     reason: str = ""
@@ -89,25 +130,56 @@ def decide(finding: Finding, criterion: Criterion | None) -> Finding:
 def _verdict(finding: Finding, criterion: Criterion | None) -> tuple[Verdict, str]:
     if finding.value is None:
         return Verdict.NOT_RUN, "nothing was measured"
-    if not finding.valid:
-        return Verdict.INVALID, "a validity gate failed"
     if criterion is None:
-        return Verdict.REPORTED, "no criterion was frozen"
+        return (Verdict.REPORTED, "no criterion was frozen") if finding.valid else (Verdict.INVALID, "a validity gate failed")
     sign = 1.0 if criterion.rule == "at most" else -1.0
     value, limit = sign * finding.value, sign * criterion.limit
+    low, high = _ends(finding.interval, sign)
+    beyond = low is not None and low > limit
+    refuted = criterion.universal and value > limit
+    if not finding.valid:
+        if finding.counterexample and (refuted or beyond):
+            reason = "a re-verified admissible counterexample is beyond the limit; other searches were not valid"
+            return Verdict.FAIL, reason
+        return Verdict.INVALID, "a validity gate failed"
+    if refuted:
+        return Verdict.FAIL, "a re-verified admissible counterexample breaks the limit"
+    if math.isnan(value):
+        return Verdict.INCONCLUSIVE, "the value is not a number"
     if criterion.universal:
-        if value > limit:
-            return Verdict.FAIL, "a re-verified admissible counterexample breaks the limit"
         return Verdict.INCONCLUSIVE, "no violation found within the stated budget; a search cannot establish a universal claim"
     if finding.interval is None:
-        return Verdict.INCONCLUSIVE, "too few cases for an interval"
-    ends = [finding.interval.lower, finding.interval.upper] if sign > 0 else [finding.interval.upper, finding.interval.lower]
-    low, high = (None if end is None else sign * end for end in ends)
-    if high is not None and high <= limit:
-        return Verdict.PASS, f"the {finding.interval.level:.0%} bound is within the limit"
-    if low is not None and low > limit:
+        few = math.isfinite(value)
+        return Verdict.INCONCLUSIVE, "too few cases for an interval" if few else "the value is not finite: there is no interval"
+    if not _holds(low, value, high):
+        return Verdict.INVALID, "the interval contradicts itself or the value"
+    if beyond:
         return Verdict.FAIL, f"the {finding.interval.level:.0%} bound is beyond the limit"
+    if not math.isfinite(value):
+        return Verdict.INCONCLUSIVE, "the value is not finite"
+    if high is not None and high <= limit:
+        reason = f"the {finding.interval.level:.0%} bound is within the limit"
+        if finding.caveat:
+            return Verdict.INCONCLUSIVE, f"{reason}, but {finding.caveat}"
+        return Verdict.PASS, reason
     return Verdict.INCONCLUSIVE, "the limit lies inside the interval"
+
+
+def _ends(interval: Interval | None, sign: float) -> tuple[float | None, float | None]:
+    """The ends, mirrored for "at least": lower and upper in the direction in which larger is worse."""
+    if interval is None:
+        return None, None
+    ends = (interval.lower, interval.upper) if sign > 0 else (interval.upper, interval.lower)
+    low, high = (None if end is None else sign * end for end in ends)
+    return low, high
+
+
+def _holds(low: float | None, value: float, high: float | None) -> bool:
+    """Whether ``low <= value <= high``, up to rounding; an open end holds everything, NaN nothing."""
+    room = 1e-9 * abs(value) if math.isfinite(value) else 0.0
+    above = low is None or low <= value + room
+    below = high is None or value - room <= high
+    return above and below and (low is None or high is None or low <= high + room)
 
 
 def criteria_hash(criteria: Sequence[Criterion]) -> str:

@@ -13,6 +13,7 @@ over the comparisons of one method) lies above zero. With one patient there is n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -193,6 +194,8 @@ def _span(few: int, many: int, low: float, high: float, relative: bool) -> str:
 
 def _sentence(span: str, change: float, interval: Interval | None, n: int) -> str:
     moved = f"NRMSE {'rose' if change > 0 else 'fell'} by {abs(change):.3g}"
+    if not math.isfinite(change):
+        return f"{span[0].upper()}{span[1:]} NRMSE is not finite in one patient or more; no interval can be had."
     if interval is None or interval.lower is None or interval.upper is None:
         return f"{span[0].upper()}{span[1:]} {moved} in one patient; no interval can be had."
     bounds = f"({interval.level * 100:.0f} % bounds {interval.lower:.3g} to {interval.upper:.3g}, {n} patients)"

@@ -22,8 +22,9 @@ key                                            value                            
 ``lipschitz.<bracket>``                        largest gain found                                          the bracket
 =============================================  ==========================================================  ====================
 
-Worst-case statistics are taken at the largest radius. Bounds are one-sided at the stated level, one value a patient; with
-too few patients there is none, and that is said. Nothing is decided here: see `stabtest.findings.decide`.
+Worst-case statistics are of the most that was found within the largest radius, ratios of what was found at it. Bounds are
+one-sided at the stated level, one value a patient; with too few patients there is none, and that is said. Values that are not
+finite stay in: a network that breaks down is no missing value. Nothing is decided here: see `stabtest.findings.decide`.
 """
 
 from __future__ import annotations

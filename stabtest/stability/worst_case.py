@@ -12,10 +12,14 @@ relative change, the error against the truth beside that of the clean image, the
 What is found is a lower bound of the worst that exists. It means something only beside two others, which are therefore
 measured too: Gaussian noise of the same norm, and the reference method under the same search with the same budget. The
 gates: the witness is admissible (its violation is recomputed in float64), and the gradient was usable.
+
+A perturbed image that is not finite (NaN, infinity) is the worst damage there is: its row holds infinities, and its witness
+is kept like any other.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,13 +31,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stabtest import metrics
+from stabtest import metrics, statistics
 from stabtest.errors import ConfigError
 from stabtest.findings.records import Picture, WorstCaseRow
 from stabtest.networks.magnitude import comparable
 from stabtest.search import WorstCase, gaussian_baseline, worst_case_curve
 from stabtest.stability.cases import Case, Method, Outcome, Progress
-from stabtest.stability.pictures import perturbation_picture, picture, slug
+from stabtest.stability.pictures import display_window, error_limit, perturbation_picture, picture, slug
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,9 @@ class WorstCaseTest:
             relative_error=None if found.relative_error is None else float(found.relative_error),
             clean_error=None if found.clean_error is None else float(found.clean_error),
             gain=float(found.gain),
-            local_damage=float(metrics.local_damage(found.clean, found.perturbed)),
-            noise_change_median=float(noise.double().quantile(0.5)),
+            local_damage=_infinite(float(metrics.local_damage(found.clean, found.perturbed))),
+            # Not torch.quantile, which makes NaN between two infinities.
+            noise_change_median=statistics.median(noise.tolist()),
             noise_change_max=float(noise.max()),
             noise_draws=len(noise),
             violation=float(found.violation),
@@ -214,7 +219,8 @@ def replay(witness: NDArray[np.generic], method: Method, case: Case, *, domain: 
     Returns
     -------
     dict
-        ``norm`` of the witness in its domain, ``gain`` and ``relative_change`` as in `WorstCaseRow`.
+        ``norm`` of the witness in its domain, ``gain`` and ``relative_change`` as in `WorstCaseRow`; infinite where the
+        perturbed image is not finite.
 
     Examples
     --------
@@ -225,8 +231,11 @@ def replay(witness: NDArray[np.generic], method: Method, case: Case, *, domain: 
     """
     variable = torch.from_numpy(witness)[None]
     e = case.operator.forward(variable) if domain == "image" else variable
-    clean, perturbed = (method(y, case.operator) for y in (case.measurement, case.measurement + e))
-    change = float(torch.linalg.vector_norm(perturbed - clean))
+    clean = method(case.measurement, case.operator)
+    with torch.no_grad():
+        # Not through the method's own check: an image that is not finite may be what the witness shows.
+        perturbed = method.reconstruct(case.measurement + e, case.operator)
+    change = _infinite(float(torch.linalg.vector_norm(perturbed - clean)))
     return {
         "norm": float(torch.linalg.vector_norm(variable)),
         "gain": change / float(torch.linalg.vector_norm(e)),
@@ -234,15 +243,27 @@ def replay(witness: NDArray[np.generic], method: Method, case: Case, *, domain: 
     }
 
 
+def _infinite(value: float) -> float:
+    """A figure of an image that is not finite: infinite damage."""
+    return math.inf if math.isnan(value) else value
+
+
 def _pictures(method: Method, case: Case, radius: float, found: WorstCase) -> list[Picture]:
     name, label = method.name, f"r{radius:g}"
+    broken = ~torch.isfinite(found.perturbed)
+    words = (
+        f"; {int(broken.sum())} of {broken.numel()} pixels are not finite, drawn at full scale" if bool(broken.any()) else ""
+    )
+    # Drawn as nothing, a pixel that is not finite would look like no damage.
+    perturbed = torch.where(broken, torch.full_like(found.perturbed, display_window(case)[1]), found.perturbed)
+    change = torch.where(broken, torch.full_like(found.perturbed, error_limit(case)), found.perturbed - found.clean)
     draw = partial(picture, case=case, section="worst_case", method=name, label=label, radius=radius)
     size = f"{100 * radius:.3g} %"
     image = found.image_perturbation
     shown = case.operator.pseudo_inverse(found.perturbation) if image is None else image
     what = "The perturbation" if image is not None else "Direct reconstruction of the perturbation"
     return [
-        draw(found.perturbed, role="perturbed", kind="anatomy", caption=f"{name}, perturbed by {size}"),
-        draw(found.perturbed - found.clean, role="difference", kind="error", caption=f"{name}: magnitude of the change"),
+        draw(perturbed, role="perturbed", kind="anatomy", caption=f"{name}, perturbed by {size}{words}"),
+        draw(change, role="difference", kind="error", caption=f"{name}: magnitude of the change{words}"),
         perturbation_picture(shown, case, method=name, label=label, radius=radius, caption=f"{what}, {size}"),
     ]

@@ -55,6 +55,30 @@ def test_a_mistake_names_the_key_what_was_expected_and_what_came(text, words):
         assert word in message
 
 
+@pytest.mark.parametrize(
+    ("statistic", "rule", "fits"),
+    [
+        ("worst_case.relative_change.max", "at most", True),
+        ("worst_case.relative_change.max", "at least", False),
+        ("structure.recovery.min", "at least", True),
+        ("structure.recovery.min", "at most", False),
+        ("lipschitz.measurement_to_image", "at most", True),
+        ("worst_case.relative_change.median", "at most", False),
+        ("worst_case.amplification_over_noise", "at most", False),
+        ("quality.psnr.median", "at least", False),
+        ("sampling.more_is_poorer", "at most", False),
+    ],
+)
+def test_only_what_one_counterexample_can_refute_may_be_universal(statistic, rule, fits):
+    text = f'{MINIMAL}[[criterion]]\nid = "C1"\nstatistic = "{statistic}"\nrule = "{rule}"\nlimit = 1.0\nuniversal = true\n'
+    if fits:
+        assert parse_config(text).criterion[0].universal
+    else:
+        with pytest.raises(ConfigError, match="one counterexample can refute"):
+            parse_config(text)
+    assert not parse_config(text.replace("universal = true", "universal = false")).criterion[0].universal
+
+
 def test_criterion_limits_are_finite_and_ids_unique():
     criterion = '[[criterion]]\nid = "C1"\nstatistic = "quality.psnr.median"\nrule = "at least"\nlimit = {}\n'
     with pytest.raises(ConfigError, match="finite"):

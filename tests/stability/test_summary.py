@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -55,14 +56,25 @@ def find(findings, statistic, method="net"):
     return next(f for f in findings if f.statistic == statistic and f.method == method)
 
 
-def test_the_largest_found_is_that_of_the_largest_radius():
-    rows = [worst(radius=0.01, change=0.9), worst("a", change=0.3), worst("b", change=0.5)]
+def test_the_largest_found_is_quoted_with_its_witness():
+    rows = [worst(radius=0.01, change=0.1), worst("a", change=0.3), worst("b", change=0.5)]
     found = find(summarise(rows, roles=ROLES), "worst_case.relative_change.max")
     assert found.value == 0.5
     assert found.witness == "b-net-0.02"
     assert (found.interval.lower, found.interval.upper) == (0.5, None)
     assert "b" in found.sentence
     assert "within the stated budget" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["relative_change", "relative_error", "gain", "local_damage"])
+def test_a_smaller_radius_lies_within_the_largest(name):
+    rows = [worst(radius=0.01, change=0.9, error=0.9), worst(radius=0.02, change=0.3)]
+    found = find(summarise(rows, roles=ROLES), f"worst_case.{name}.max")
+    assert found.witness == "a-net-0.01"
+    assert "at 1 %" in found.sentence
+    limit = 0.5 if name != "gain" else 50
+    criterion = Criterion(id="C", statistic=found.statistic, rule="at most", limit=limit, universal=True)
+    assert decide(found, criterion).verdict == Verdict.FAIL
 
 
 def test_a_search_that_found_little_cannot_pass():
@@ -108,6 +120,103 @@ def test_ratios_are_paired_by_case():
     assert found.interval.lower < found.value < found.interval.upper
     assert find(findings, "worst_case.amplification_over_noise").value == pytest.approx((20 * 40) ** 0.5)
     assert not any(f.method == "tv" and "ratio" in f.statistic for f in findings)
+
+
+def verdict(rows, statistic, limit, *, universal=False, gates=()):
+    found = find(summarise(rows, roles=ROLES, gates=gates), statistic)
+    criterion = Criterion(id="C", statistic=statistic, rule="at most", limit=limit, universal=universal)
+    return decide(found, criterion).verdict
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_an_image_that_broke_is_infinite_damage(value):
+    rows = [worst(str(k)) for k in range(6)] + [worst("x", change=value)]
+    findings = summarise(rows, roles=ROLES)
+    found = find(findings, "worst_case.relative_change.max")
+    assert found.value == math.inf
+    assert found.witness == "x-net-0.02"
+    assert "was not finite" in found.sentence
+    assert verdict(rows, found.statistic, 5) == Verdict.FAIL
+    assert verdict(rows, "worst_case.relative_change.p90", 5) == Verdict.INCONCLUSIVE
+    assert verdict(rows, "worst_case.amplification_over_noise", 1e9) == Verdict.INCONCLUSIVE
+
+
+def test_a_majority_of_broken_images_fails_the_median():
+    rows = [worst(str(k), change=math.inf) for k in range(6)]
+    assert verdict(rows, "worst_case.relative_change.median", 5) == Verdict.FAIL
+
+
+def test_an_image_that_noise_broke_is_infinite_damage_without_a_witness():
+    rows = [worst("a"), worst("b", noise=math.inf)]
+    found = find(summarise(rows, roles=ROLES), "worst_case.relative_change.max")
+    assert (found.value, found.witness) == (math.inf, None)
+    assert "Gaussian noise" in found.sentence
+
+
+@pytest.mark.parametrize("noise", [0.0, math.nan, math.inf])
+def test_a_ratio_that_cannot_be_had_leaves_no_upper_end(noise):
+    rows = [worst(str(k), change=0.02) for k in range(6)]
+    assert verdict(rows, "worst_case.amplification_over_noise", 3) == Verdict.PASS
+    rows.append(worst("x", change=5.0, noise=noise))
+    assert verdict(rows, "worst_case.amplification_over_noise", 3) == Verdict.INCONCLUSIVE
+
+
+def test_ratios_that_are_all_unknown_are_still_a_finding():
+    found = find(summarise([worst(change=0.0, noise=0.0)], roles=ROLES), "worst_case.amplification_over_noise")
+    assert found.value is None
+    assert "unknown" in found.sentence
+
+
+def test_a_reference_that_does_not_move_makes_the_ratio_infinite():
+    rows = [worst(str(k), method, change=0.02) for k in range(6) for method in ("net", "tv")]
+    statistic = "worst_case.relative_change.ratio_to_reference"
+    assert verdict(rows, statistic, 3) == Verdict.PASS
+    assert verdict([*rows, worst("x"), worst("x", "tv", change=0.0)], statistic, 3) == Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("bad", [{"violation": 0.01}, {"status": "no usable gradient"}])
+def test_a_reference_that_was_not_valid_invalidates_the_ratio(bad):
+    rows = [worst(str(k), method) for k in range(6) for method in ("net", "tv")]
+    rows = [*rows[:-1], worst("5", "tv", **bad)]
+    assert verdict(rows, "worst_case.relative_change.ratio_to_reference", 3) == Verdict.INVALID
+    assert verdict(rows, "worst_case.relative_change.median", 3) == Verdict.PASS
+
+
+def test_a_gate_of_the_reference_invalidates_the_ratio():
+    rows = [worst(str(k), method) for k in range(6) for method in ("net", "tv")]
+    gate = Gate(name="repeat", subject="tv", passed=False, value=0.1, limit=1e-4, detail="")
+    assert verdict(rows, "worst_case.relative_change.ratio_to_reference", 3, gates=[gate]) == Verdict.INVALID
+
+
+@pytest.mark.parametrize("statistic", ["worst_case.relative_change.median", "worst_case.amplification_over_noise"])
+def test_searches_that_still_rise_support_no_pass(statistic):
+    rows = [worst(str(k)) for k in range(6)]
+    assert verdict(rows, statistic, 99) == Verdict.PASS
+    rows[0] = worst("0", status="still rising")
+    found = find(summarise(rows, roles=ROLES), statistic)
+    decided = decide(found, Criterion(id="C", statistic=statistic, rule="at most", limit=99))
+    assert decided.verdict == Verdict.INCONCLUSIVE
+    assert "1 of 6 searches was still rising" in decided.reason
+    assert verdict(rows, statistic, 1e-3) == Verdict.FAIL
+
+
+@pytest.mark.parametrize("universal", [False, True])
+def test_a_counterexample_fails_although_another_search_was_blind(universal):
+    rows = [worst("a", change=5.0), worst("b", change=0.01, status="no usable gradient")]
+    assert verdict(rows, "worst_case.relative_change.max", 0.1, universal=universal) == Verdict.FAIL
+    assert verdict(rows, "worst_case.relative_change.max", 9.0, universal=universal) == Verdict.INVALID
+
+
+def test_what_lies_outside_the_set_is_no_counterexample():
+    rows = [worst("a", change=0.05), worst("b", change=5.0, violation=0.01)]
+    assert verdict(rows, "worst_case.relative_change.max", 0.1, universal=True) == Verdict.INVALID
+    assert verdict(rows[1:], "worst_case.relative_change.max", 0.1, universal=True) == Verdict.INVALID
+
+
+@pytest.mark.parametrize(("name", "expected"), [("gradient", Verdict.FAIL), ("repeat", Verdict.INVALID)])
+def test_a_counterexample_needs_a_method_that_repeats_but_no_gradient(name, expected):
+    gate = Gate(name=name, subject="net", passed=False, value=0.1, limit=1e-4, detail="")
+    assert verdict([worst(change=5.0)], "worst_case.relative_change.max", 0.1, universal=True, gates=[gate]) == expected
 
 
 @pytest.mark.parametrize("bad", [{"violation": 0.01}, {"status": "no usable gradient"}])
@@ -183,6 +292,30 @@ def test_an_image_that_always_improves_passes_a_limit_of_zero():
     rows = [sampling(str(k), count, nrmse + 0.001 * k) for k in range(3) for count, nrmse in ((10, 0.3), (25, 0.1), (50, 0.05))]
     found = find(summarise(rows, roles=ROLES), "sampling.more_is_poorer")
     assert decide(found, Criterion(id="C", statistic=found.statistic, rule="at most", limit=0.0)).verdict == Verdict.PASS
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_an_infinite_error_with_more_samples_is_not_a_pass(bad):
+    rows = [sampling(str(k), n, e + 0.001 * k) for k in range(6) for n, e in ((15, 0.2), (25, 0.1), (50, bad if k else 0.05))]
+    found = find(summarise(rows, roles=ROLES), "sampling.more_is_poorer")
+    assert found.interval.upper is None
+    assert "not finite" in found.sentence
+    assert verdict(rows, found.statistic, 0.01) == Verdict.INCONCLUSIVE
+
+
+def test_a_poorer_image_fails_although_another_comparison_is_not_finite():
+    rows = [sampling(str(k), n, e + 0.001 * k) for k in range(6) for n, e in ((15, 0.2), (25, 0.4), (50, math.nan))]
+    found = find(summarise(rows, roles=ROLES), "sampling.more_is_poorer")
+    assert found.interval.lower > 0.19
+
+
+def test_one_bad_row_does_not_end_everything():
+    rows = [worst(change=math.nan, noise=math.nan, error=math.nan), worst("b"), detail(recovery=math.nan), detail("b")]
+    rows += [QualityRow(case="a", method="net", nrmse=math.nan, psnr=math.inf, ssim=math.nan)]
+    rows += [sampling("a", 25, math.nan), sampling("a", 50, 0.1)]
+    for finding in summarise(rows, roles=ROLES):
+        criterion = Criterion(id="C", statistic=finding.statistic, rule="at most", limit=1e9)
+        assert decide(finding, criterion).verdict != Verdict.PASS or finding.statistic == "structure.lost_fraction"
 
 
 def test_medians_of_quality_have_order_statistic_bounds():

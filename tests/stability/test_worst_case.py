@@ -1,10 +1,12 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from stabtest.errors import ConfigError, SearchError
+from stabtest.operators import Identity
 from stabtest.stability.cases import Case, Method
 from stabtest.stability.worst_case import WorstCaseTest, monotone, replay
 
@@ -123,3 +125,41 @@ def test_radii_must_be_positive():
 def test_without_truth_there_is_no_error(mri):
     found = TEST.measure(DIRECT, Case("a", "a", "mri", mri.operator, mri.measurement), seed=0)
     assert all(row.relative_error is None for row in found.rows)
+
+
+def cliff(y, A):
+    """Half the image, and NaN as soon as one pixel falls below 0.999."""
+    return 0.5 * y + 0 * torch.log(y[:, :, 3:4, 3:4] - 0.999)
+
+
+@pytest.fixture(scope="module")
+def broken():
+    case = Case("a", "a", "other", Identity((8, 8)), torch.ones(1, 1, 8, 8), truth=torch.ones(1, 1, 8, 8))
+    method = Method("net", "under test", cliff)
+    return method, case, WorstCaseTest(radii=(1e-4, 0.05), steps=4, noise_draws=6).measure(method, case, seed=0)
+
+
+def test_nan_under_an_admissible_perturbation_is_infinite_damage(broken):
+    small, large = broken[2].rows
+    assert math.isfinite(small.relative_change)
+    assert {large.relative_change, large.relative_error, large.gain, large.local_damage} == {math.inf}
+    assert large.noise_change_max == math.inf
+    assert not math.isnan(large.noise_change_median)
+    assert large.status == "converged"
+
+
+def test_the_witness_of_infinite_damage_can_be_replayed(broken):
+    method, case, found = broken
+    assert replay(found.witnesses[found.rows[1].witness], method, case)["relative_change"] == math.inf
+
+
+def test_infinite_damage_survives_json(broken):
+    row = broken[2].rows[1]
+    assert type(row).model_validate_json(row.model_dump_json()) == row
+
+
+def test_pixels_that_are_not_finite_are_drawn_as_damage(broken):
+    """Drawn as zero they would look like no change at all."""
+    change = next(p for p in broken[2].pictures if p.role == "difference" and p.radius == 0.05)
+    assert "64 of 64 pixels are not finite" in change.caption
+    assert change.decode().min() == pytest.approx(change.window_high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -48,6 +49,10 @@ class Context:
         """Whether no gate on this method failed."""
         return not any(gate.subject == method and not gate.passed for gate in self.gates)
 
+    def repeatable(self, method: str) -> bool:
+        """Whether what one perturbation does to the method can be believed: no gate failed but that on the gradient."""
+        return not any(gate.subject == method and not gate.passed and gate.name != "gradient" for gate in self.gates)
+
     def methods(self, rows: Iterable[Any]) -> list[str]:
         """Methods that have rows, in the order of the report."""
         present = {row.method for row in rows}
@@ -72,6 +77,8 @@ class Context:
         unit: str = "",
         valid: bool = True,
         witness: str | None = None,
+        counterexample: bool = False,
+        caveat: str = "",
     ) -> Finding:
         """A finding, invalid too where a gate of the method failed."""
         return Finding(
@@ -85,6 +92,8 @@ class Context:
             valid=valid and self.healthy(method),
             witness=witness,
             sentence=sentence,
+            counterexample=counterexample and self.repeatable(method),
+            caveat=caveat,
         )
 
 
@@ -112,7 +121,7 @@ def patients_text(n: int) -> str:
 
 
 def percent(share: float) -> str:
-    """``0.0213`` as ``2.1 %``; three figures below one per cent.
+    """``0.0213`` as ``2.1 %``; three figures below one per cent; infinity in words.
 
     Examples
     --------
@@ -120,6 +129,8 @@ def percent(share: float) -> str:
     ('2.1 %', '50 %', '0.042 %')
     """
     value = 100 * share
+    if math.isinf(value):
+        return "infinity" if value > 0 else "minus infinity"
     return f"{value:.0f} %" if abs(value) >= 10 else f"{value:.2g} %"
 
 

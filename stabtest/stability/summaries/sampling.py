@@ -1,11 +1,13 @@
 """The finding on the number of samples: the largest paired rise of NRMSE when samples are added.
 
 The comparisons of one method carry simultaneous bounds (`stabtest.stability.sampling.statements`), so the largest of their
-lower ends bounds the largest true change from below and the largest of their upper ends bounds it from above.
+lower ends bounds the largest true change from below and the largest of their upper ends bounds it from above. A comparison
+without an interval leaves the upper side open.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from stabtest.findings.records import Interval, SamplingRow, SamplingStatement
@@ -29,7 +31,7 @@ def summarise_sampling(rows: Sequence[SamplingRow], context: Context) -> list[Fi
                 "sampling",
                 "sampling.more_is_poorer",
                 method,
-                value=max(statement.change for statement in own),
+                value=_largest([statement.change for statement in own]),
                 interval=_joint([statement.interval for statement in own]),
                 n=n,
                 sentence=f"{method}: {worst.statement}",
@@ -42,13 +44,21 @@ def _order(statement: SamplingStatement) -> tuple[float, float]:
     """The comparison to quote: where the lower bound is highest, else where the change is largest."""
     interval = statement.interval
     low = interval.lower if interval is not None and interval.lower is not None else float("-inf")
-    return (low, statement.change) if low > 0 else (float("-inf"), statement.change)
+    change = float("inf") if math.isnan(statement.change) else statement.change
+    return (low, change) if low > 0 else (float("-inf"), change)
+
+
+def _largest(changes: list[float]) -> float:
+    """The largest change; NaN where one is unknown and none is infinite."""
+    if math.inf in changes or not any(math.isnan(change) for change in changes):
+        return max(change for change in changes if not math.isnan(change))
+    return math.nan
 
 
 def _joint(intervals: list[Interval | None]) -> Interval | None:
-    ends = [(i.lower, i.upper) for i in intervals if i is not None and i.lower is not None and i.upper is not None]
-    first = next((i for i in intervals if i is not None), None)
-    if first is None or len(ends) < len(intervals):
+    known = [i for i in intervals if i is not None]
+    lowers, uppers = ([end for i in known if (end := getattr(i, side)) is not None] for side in ("lower", "upper"))
+    if not lowers:
         return None
-    upper = max(end for _, end in ends)
-    return Interval(lower=max(end for end, _ in ends), upper=upper, level=first.level, method=first.method)
+    upper = max(uppers) if len(uppers) == len(intervals) else None
+    return Interval(lower=max(lowers), upper=upper, level=known[0].level, method=known[0].method)

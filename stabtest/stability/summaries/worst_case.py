@@ -1,13 +1,22 @@
-"""Findings on the worst case, at the largest radius searched.
+"""Findings on the worst case within the largest radius searched.
+
+A perturbation within a smaller radius is within the largest as well, so each image counts with the most that was found at
+any radius; ratios to noise and to the reference compare equal norms and are taken at the largest radius alone.
 
 What a search finds is a lower bound of the worst that exists. The *largest found* value therefore bounds the worst case from
 below and nothing bounds it from above. How large the found values typically are is another question, and has bounds: order
 statistics for the median and for the 90 % quantile over patients (one value a patient, that of the worst image), Student's t
-on logarithms for ratios of paired values.
+on logarithms for ratios of paired values. Those bounds are of *found* values: while a search is still rising they support no
+PASS.
+
+An image that is not finite under an admissible perturbation, be it the search's or Gaussian noise of the same norm, is
+infinite damage and no missing value; a ratio that cannot be had leaves its finding without bounds. A witness is judged on its
+own: that another search was blind makes the finding invalid, and the counterexample still stands.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from stabtest import statistics
@@ -44,33 +53,73 @@ MEASURES: tuple[tuple[str, Callable[[WorstCaseRow], float | None], Callable[[str
 
 
 def summarise_worst_case(rows: Sequence[WorstCaseRow], context: Context) -> list[Finding]:
-    """The ``worst_case.*`` statistics of each method at the largest radius."""
+    """The ``worst_case.*`` statistics of each method."""
     if not rows:
         return []
     radius = max(row.radius for row in rows)
-    rows = [row for row in rows if row.radius == radius]
     found: list[Finding] = []
     for method in context.methods(rows):
         own = [row for row in rows if row.method == method]
-        valid = all(row.violation <= MOST_VIOLATION and row.status != "no usable gradient" for row in own)
-        found += _largest(method, own, valid, context) + _typical(method, own, valid, context)
-        found += _ratios(method, own, rows, valid, context)
+        final = [row for row in own if row.radius == radius]
+        found += _largest(method, own, radius, context) + _typical(method, own, final, context)
+        found += _ratios(method, final, [row for row in rows if row.radius == radius], context)
     return found
 
 
-def _largest(method: str, rows: list[WorstCaseRow], valid: bool, context: Context) -> list[Finding]:
-    """The worst image of all, with its witness."""
+def _admissible(row: WorstCaseRow) -> bool:
+    """Whether the witness keeps to its set; a violation that is not a number does not."""
+    return row.violation <= MOST_VIOLATION
+
+
+def _valid(rows: Sequence[WorstCaseRow]) -> bool:
+    return all(_admissible(row) and row.status != "no usable gradient" for row in rows)
+
+
+def _caveat(rows: Sequence[WorstCaseRow]) -> str:
+    """What stands against PASS."""
+    rising = sum(row.status == "still rising" for row in rows)
+    if not rising:
+        return ""
+    searches = f"{rising} of {len(rows)} searches {'was' if rising == 1 else 'were'} still rising"
+    return f"{searches}: the interval is of found values, and a larger budget would find more"
+
+
+def _broken_by_noise(row: WorstCaseRow) -> bool:
+    return not math.isfinite(row.noise_change_max)
+
+
+def _most(row: WorstCaseRow, value: float | None) -> float | None:
+    """A figure of a row, infinite where the image was not finite under the search's perturbation or under noise."""
+    if value is None:
+        return None
+    return math.inf if math.isnan(value) or _broken_by_noise(row) else value
+
+
+def _change(row: WorstCaseRow) -> float:
+    change = _most(row, row.relative_change)
+    return math.inf if change is None else change
+
+
+def _largest(method: str, rows: list[WorstCaseRow], radius: float, context: Context) -> list[Finding]:
+    """The worst image of all, with its witness; what a perturbation outside its set does, does not count."""
     found: list[Finding] = []
-    size = f"a perturbation of {percent(rows[0].radius)} of the {rows[0].domain}'s norm"
+    size = f"a perturbation of {percent(radius)} of the {rows[0].domain}'s norm"
+    valid = _valid([row for row in rows if row.radius == radius]) and all(map(_admissible, rows))
+    fair = [row for row in rows if _admissible(row)]
     for name, of, words in MEASURES:
-        values = [(value, row) for row in rows if (value := of(row)) is not None]
+        values = [(value, row) for row in fair or rows if (value := _most(row, of(row))) is not None]
         value, interval, witness, n = None, None, None, len({context.patient(row.case) for _, row in values})
         sentence = f"Without a truth the error of {method} cannot be had."
         if values:
-            value, worst = max(values, key=lambda pair: pair[0])
-            interval, witness = largest(value, n, level=context.level), worst.witness
+            # Of equal values that at the largest radius, which is the one with pictures.
+            value, worst = max(values, key=lambda pair: (pair[0], pair[1].radius))
+            interval = largest(value, n, level=context.level)
+            witness = None if _broken_by_noise(worst) else worst.witness
             budget = f"largest found within the stated budget over {patients_text(n)}: {worst.case}"
-            sentence = f"Under {size} {words(method, value)} ({budget})." + ("" if valid else " The search was not valid.")
+            budget += "" if worst.radius == radius else f" at {percent(worst.radius)}"
+            said = words(method, value) if value < math.inf else f"the image by {method} was not finite"
+            said += " with Gaussian noise of that norm" if _broken_by_noise(worst) else ""
+            sentence = f"Under {size} {said} ({budget})." + ("" if valid else " Not every search was valid.")
         found.append(
             context.finding(
                 "worst_case",
@@ -82,14 +131,15 @@ def _largest(method: str, rows: list[WorstCaseRow], valid: bool, context: Contex
                 valid=valid,
                 witness=witness,
                 sentence=sentence,
+                counterexample=bool(fair),
             )
         )
     return found
 
 
-def _typical(method: str, rows: list[WorstCaseRow], valid: bool, context: Context) -> list[Finding]:
+def _typical(method: str, rows: list[WorstCaseRow], final: list[WorstCaseRow], context: Context) -> list[Finding]:
     """Median and 90 % quantile over patients of the found relative change."""
-    values = context.per_patient(rows, lambda row: row.relative_change, max)
+    values = context.per_patient(rows, _change, max)
     found: list[Finding] = []
     for name, p in (("median", 0.5), ("p90", 0.9)):
         interval = statistics.quantile_interval(values, p, level=context.level)
@@ -105,45 +155,70 @@ def _typical(method: str, rows: list[WorstCaseRow], valid: bool, context: Contex
                 value=value,
                 interval=interval,
                 n=len(values),
-                valid=valid,
+                valid=_valid(final),
                 sentence=f"{words} of {patients_text(len(values))} had a found change of {method} of at most {percent(value)} "
                 f"{bounds_text(interval, percent)}{limit}.",
+                caveat=_caveat(final),
             )
         )
     return found
 
 
-def _ratios(method: str, own: list[WorstCaseRow], rows: Sequence[WorstCaseRow], valid: bool, context: Context) -> list[Finding]:
+def _ratios(method: str, own: list[WorstCaseRow], rows: Sequence[WorstCaseRow], context: Context) -> list[Finding]:
     """How much worse than noise of the same norm, and than the reference under the same search."""
-    found: list[Finding] = []
-    noise = [(row.case, row.relative_change / row.noise_change_median) for row in own if row.noise_change_median > 0]
-    if noise:
-        words = f"The perturbation found changes {method} more than Gaussian noise of the same norm does, by a factor of"
-        found.append(_ratio("worst_case.amplification_over_noise", method, noise, words, valid, context))
-    reference = {row.case: row.relative_change for row in rows if row.method == context.reference and row.relative_change > 0}
-    both = statistics.paired({row.case: row.relative_change for row in own}, reference)
-    if method != context.reference and both:
-        ratios = [(case, a / b) for case, a, b in both]
+    if not own:
+        return []
+    noise = [(row.case, _over(row.relative_change, row.noise_change_median)) for row in own]
+    words = f"The perturbation found changes {method} more than Gaussian noise of the same norm does, by a factor of"
+    found = [_ratio("worst_case.amplification_over_noise", method, noise, words, _valid(own), _caveat(own), context)]
+    if context.reference is None or method == context.reference:
+        return found
+    theirs = [row for row in rows if row.method == context.reference]
+    changes = {row.case: _change(row) for row in theirs}
+    both = statistics.paired({row.case: _change(row) for row in own}, changes)
+    if both:
+        ratios = [(case, _over(a, b)) for case, a, b in both]
         words = f"Under the same search {method} changes, relative to {context.reference}, by a factor of"
-        found.append(_ratio("worst_case.relative_change.ratio_to_reference", method, ratios, words, valid, context))
+        valid = _valid([*own, *theirs]) and context.healthy(context.reference)
+        statistic = "worst_case.relative_change.ratio_to_reference"
+        found.append(_ratio(statistic, method, ratios, words, valid, _caveat([*own, *theirs]), context))
     return found
 
 
-def _ratio(statistic: str, method: str, ratios: list[tuple[str, float]], words: str, valid: bool, context: Context) -> Finding:
-    values = statistics.by_patient(
-        [(context.patient(case), ratio) for case, ratio in ratios if ratio > 0], statistics.geometric_mean
-    )
-    value = statistics.geometric_mean(values) if values else None
-    interval = statistics.ratio_interval(values, level=context.level)
-    bounds = bounds_text(interval, lambda end: f"{end:.3g}")
-    shown = "unknown" if value is None else f"{value:.3g}"
+def _over(numerator: float, denominator: float) -> float:
+    """A ratio; infinite over nothing, and NaN, unknown, where both are zero or infinite or one is NaN."""
+    if math.isnan(numerator) or math.isnan(denominator) or (denominator == 0 and numerator == 0):
+        return math.nan
+    if denominator == 0:
+        return math.inf
+    return math.nan if math.isinf(denominator) else numerator / denominator
+
+
+def _ratio(
+    statistic: str, method: str, ratios: list[tuple[str, float]], words: str, valid: bool, caveat: str, context: Context
+) -> Finding:
+    """A geometric mean over patients; ratios that are zero, infinite or unknown open the interval instead of leaving it."""
+    means = statistics.by_patient([(context.patient(case), ratio) for case, ratio in ratios], statistics.geometric_mean)
+    known = [ratio for ratio in means if not math.isnan(ratio)]
+    unknown = len(means) - len(known)
+    value = statistics.geometric_mean(known) if known else None
+    # Of zero and infinite ratios together nothing can be said.
+    value = None if value is not None and math.isnan(value) else value
+    interval = statistics.ratio_interval(means, level=context.level) if all(ratio > 0 for ratio in known) else None
+    if interval is not None or all(0 < ratio < math.inf for ratio in means):
+        bounds = bounds_text(interval, lambda end: f"{end:.3g}")
+    else:
+        bounds = "(no interval: ratios are zero, infinite or unknown)"
+    shown = "unknown" if value is None else "infinity" if value == math.inf else f"{value:.3g}"
+    left = f"; unknown in {patients_text(unknown)}" if unknown else ""
     return context.finding(
         "worst_case",
         statistic,
         method,
         value=value,
         interval=interval,
-        n=len(values),
+        n=len(known),
         valid=valid,
-        sentence=f"{words} {shown} (geometric mean over {patients_text(len(values))}) {bounds}.",
+        sentence=f"{words} {shown} (geometric mean over {patients_text(len(known))}{left}) {bounds}.",
+        caveat=caveat,
     )
