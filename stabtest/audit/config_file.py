@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from stabtest.audit.config import Config
 from stabtest.errors import ConfigError
-from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings import Criterion
+from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings.verdicts import UNIVERSAL
 
 
