@@ -15,7 +15,6 @@ from stabtest.audit.config import Config
 from stabtest.audit.scans import KSpaceScan, ViewSelection
 from stabtest.audit.simulate import mask_family
 from stabtest.data import read_data_exchange, read_kspace
-from stabtest.errors import ConfigError
 from stabtest.operators import Radon, sampling_fraction
 from stabtest.stability.cases import Case
 
@@ -74,10 +73,6 @@ def _sinogram(config: Config, path: str, name: str, patient: str) -> Case:
         detectors=operator.detectors,
         span=config.data.span,
     )
-    if len(data.angles) != operator.angles:
-        raise ConfigError(
-            "[operator] angles", expected=f"at most the {len(data.all_angles)} views of {path}", came=str(operator.angles)
-        )
     where = torch.tensor([data.all_angles.index(angle) for angle in data.angles])
     scan = ViewSelection(data.all_views, data.all_angles, where, Radon(data.size, data.angles, data.detectors))
     return Case(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-import stabtest
+from stabtest import __version__
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
 from stabtest.findings.document import Tool
@@ -20,7 +20,7 @@ _PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pandas", "h5py", "safet
 def tool(device: str) -> Tool:
     """The software and the machine."""
     return Tool(
-        version=stabtest.__version__,
+        version=__version__,
         commit=_commit(),
         python=platform.python_version(),
         packages={name: metadata.version(name) for name in _PACKAGES},
@@ -32,7 +32,7 @@ def tool(device: str) -> Tool:
 
 def _commit() -> str | None:
     """The commit of a checkout; an installed wheel has none."""
-    root = Path(stabtest.__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -40,9 +40,9 @@ def main() -> None:
 def top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Adversarial stability testing of MRI and CT reconstruction networks."""
     if version:
-        import stabtest
+        from stabtest import __version__
 
-        typer.echo(f"stabtest {stabtest.__version__}")
+        typer.echo(f"stabtest {__version__}")
         raise typer.Exit
 
 

@@ -38,9 +38,7 @@ def test_each_commented_key_can_be_set(line):
         text = text.replace(criterion, re.sub(r"^# ", "", criterion, flags=re.M))
     elif line.startswith(("# files", "# patients")):
         text = text.replace(line, line[2:]).replace("# files", "files").replace('# kind = "phantom"', 'kind = "kspace"')
-        text = text.replace("noise = 0.01\n", "")
-    elif line.startswith("# mask.file"):
-        text = re.sub(r"^mask\..*\n", "", text, flags=re.M).replace(line, line[2:])
+        text = text.replace("noise = 0.01\n", "")  # real data bring their own
     elif line.startswith(ALTERNATIVES):
         text = text.replace('zoo = "unet-mri"\n', "").replace('# factory = "', 'factory = "').replace(line, line[2:], 1)
     else:

@@ -1,0 +1,380 @@
+"""The command line: exit statuses, one message for each mistake, nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from stabtest.cli import app
+
+NETWORK = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=4, mode="good"):
+        super().__init__()
+        self.mode = mode
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(2, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 2, 3, padding=1))
+
+    def forward(self, image):
+        out = 0.98 * image + 0.001 * self.layers(image)  # shrinks the noise: better than zero-filling
+        return {"good": out, "nan": out * float("nan"), "shape": out[..., :-1], "channels": out[:, :1],
+                "random": out + torch.randn_like(out), "list": [out], "blind": 0 * out + 1}[self.mode]
+
+def make(width=4, mode="good"):
+    return Net(width, mode)
+"""
+
+CONFIG = """
+[audit]
+title = "Tiny"
+[network]
+factory = "net.py:make"
+channels = "real-imag"
+scale = "max"
+[operator]
+size = 32
+mask = { acceleration = 2.0 }
+[data]
+count = 1
+noise = 0.1
+[reference]
+method = "zero-filled"
+[worst_case]
+radii = [0.05]
+steps = 2
+restarts = 0
+noise_draws = 2
+[structure]
+enabled = false
+[sampling]
+enabled = false
+[lipschitz]
+enabled = false
+"""
+CRITERION = (
+    '[[criterion]]\nid = "C1"\nstatistic = "worst_case.relative_change.max"\nrule = "at most"\nlimit = {}\nuniversal = true\n'
+)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a network and a configuration, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "tiny.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def listing(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
+def test_help_names_every_command():
+    result = call("--help")
+    assert result.exit_code == 0
+    for command in ("demo", "init", "check", "audit", "report", "bound", "zoo"):
+        assert command in result.output
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from stabtest.cli import app; from typer.testing import CliRunner; CliRunner().invoke(app, ['--help']);"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'matplotlib', 'pydantic', 'scipy') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_unknown_commands_and_options_are_wrong_use():
+    assert call("adit").exit_code == 2
+    assert call("check", "--fast").exit_code == 2
+    assert call("audit").exit_code == 2
+
+
+def test_init_writes_what_check_reads(project):
+    assert call("init", "new.toml").exit_code == 0
+    from stabtest.audit import load_config
+
+    assert load_config(project / "new.toml").network.zoo == "unet-mri"
+
+
+def test_init_does_not_overwrite(project):
+    result = call("init", "tiny.toml")
+    assert result.exit_code == 2
+    assert "--force" in result.stderr
+    assert (project / "tiny.toml").read_text() == CONFIG
+    assert call("init", "tiny.toml", "--force").exit_code == 0
+
+
+def test_check_runs_the_gates_and_writes_nothing(project):
+    before = listing(project)
+    result = call("check", "tiny.toml")
+    assert result.exit_code == 0
+    assert "Every gate holds" in result.stdout
+    assert listing(project) == before
+
+
+def test_audit_writes_both_reports_and_goes_on(project):
+    result = call("audit", "tiny.toml")
+    assert result.exit_code == 0, result.output
+    out = project / "tiny-audit"
+    document = json.loads((out / "report.json").read_text())
+    assert document["command"] == "stabtest audit tiny.toml"
+    assert (out / "report.html").stat().st_size > 10_000
+    assert "REPORTED, NO VERDICT" in result.stdout
+    again = call("audit", "tiny.toml")
+    assert again.stdout.count(": found") == document["cost"]["units"]
+
+
+def test_a_failed_criterion_is_status_1(project):
+    (project / "tiny.toml").write_text(CONFIG + CRITERION.format(1e-6))
+    result = call("audit", "tiny.toml")
+    assert result.exit_code == 1
+    assert "FAIL" in result.stdout
+
+
+def test_a_criterion_that_holds_is_status_0_and_no_pass_by_search(project):
+    (project / "tiny.toml").write_text(CONFIG + CRITERION.format(1e6))
+    result = call("audit", "tiny.toml")
+    assert result.exit_code == 0
+    assert "INCONCLUSIVE" in result.stdout
+    assert "PASS" not in result.stdout
+
+
+def test_report_judges_by_other_criteria_and_says_so(project):
+    assert call("audit", "tiny.toml").exit_code == 0
+    assert call("report", "tiny-audit").exit_code == 0
+    (project / "strict.toml").write_text(CRITERION.format(1e-6))
+    result = call("report", "tiny-audit", "--criteria", "strict.toml")
+    assert result.exit_code == 1
+    document = json.loads((project / "tiny-audit" / "report.json").read_text())
+    assert any("after the results were known" in text for text in document["deviations"])
+    assert [f["verdict"] for f in document["findings"] if f["criterion"]] == ["FAIL"]
+    assert call("report", "tiny-audit").exit_code == 1
+
+
+def test_a_failed_unit_is_status_3_and_a_row(project):
+    text = CONFIG.replace("[structure]\nenabled = false", "[structure]\ndiameters = [40.0]")
+    (project / "tiny.toml").write_text(text)
+    result = call("audit", "tiny.toml")
+    assert result.exit_code == 3
+    assert "not measured: structure" in result.stdout
+    document = json.loads((project / "tiny-audit" / "report.json").read_text())
+    assert len(document["failures"]) == 2
+
+
+def test_bound_prints_layers_and_brackets(project):
+    result = call("bound", "tiny.toml")
+    assert result.exit_code == 0, result.output
+    assert "conv2d" in result.stdout
+    assert "measurement to image: at least" in result.stdout
+
+
+def test_zoo_lists_and_prints_cards():
+    assert "unet-mri" in call("zoo").stdout
+    assert "description" in call("zoo", "tv").stdout
+    result = call("zoo", "unet-mir")
+    assert result.exit_code == 2
+    assert "unet-mri" in result.stderr
+
+
+def test_a_seed_is_recorded(project):
+    assert call("audit", "tiny.toml", "--seed", "5", "--out", "five").exit_code == 0
+    document = json.loads((project / "five" / "report.json").read_text())
+    assert document["seed"] == 5
+    assert "--seed 5" in document["command"]
+
+
+def save_weights(folder, **changes):
+    import torch
+    from safetensors.torch import save_file
+
+    state = {"layers.0.weight": torch.zeros(4, 2, 3, 3), "layers.0.bias": torch.zeros(4)}
+    state |= {"layers.2.weight": torch.zeros(2, 4, 3, 3), "layers.2.bias": torch.zeros(2)}
+    save_file({**state, **changes}, folder / "weights.safetensors")
+
+
+def edited(old, new):
+    return lambda folder: (folder / "tiny.toml").write_text(CONFIG.replace(old, new))
+
+
+def with_arguments(mode):
+    return edited('channels = "real', f'arguments = {{ mode = "{mode}" }}\nchannels = "real')
+
+
+def with_weights(write):
+    def prepare(folder):
+        write(folder)
+        edited('channels = "real', 'weights = "weights.safetensors"\nchannels = "real')(folder)
+
+    return prepare
+
+
+def with_kspace(array, *, mask=None, size=32):
+    def prepare(folder):
+        np.save(folder / "scan.npy", array)
+        text = CONFIG.replace("count = 1\nnoise = 0.1", 'kind = "kspace"\nfiles = ["scan.npy"]').replace("32", str(size))
+        if mask is not None:
+            np.save(folder / "mask.npy", mask)
+            text = text.replace("{ acceleration = 2.0 }", '{ file = "mask.npy" }')
+        (folder / "tiny.toml").write_text(text)
+
+    return prepare
+
+
+def truncated_hdf5(folder):
+    import h5py
+
+    with h5py.File(folder / "scan.h5", "w") as file:
+        file["kspace"] = kspace()[None]
+    content = (folder / "scan.h5").read_bytes()
+    (folder / "scan.h5").write_bytes(content[: len(content) // 2])
+    edited("count = 1\nnoise = 0.1", 'kind = "kspace"\nrow = 0\nfiles = ["scan.h5"]')(folder)
+
+
+def kspace(size=32):
+    from stabtest.operators import fft2c
+    from stabtest.phantoms import head
+
+    return fft2c(head(size, seed=0)).numpy()[0]
+
+
+BAD = {
+    "no configuration": (lambda folder: (folder / "tiny.toml").unlink(), ["tiny.toml", "no such file", "stabtest init"]),
+    "misspelt key": (edited("radii", "radiis"), ["tiny.toml", "radiis", '"radii"']),
+    "wrong type": (edited("steps = 2", 'steps = "2"'), ["tiny.toml", "[worst_case] steps", "integer"]),
+    "not TOML": (edited("[network]", "[network"), ["tiny.toml", "TOML"]),
+    "no factory file": (edited("net.py", "nett.py"), ["nett.py"]),
+    "no factory in the file": (edited(":make", ":mke"), ["mke", "make"]),
+    "wrong arguments": (edited('channels = "real', 'arguments = { wide = 3 }\nchannels = "real'), ["wide"]),
+    "unknown zoo entry": (
+        edited('factory = "net.py:make"\nchannels = "real-imag"\nscale = "max"', 'zoo = "unet-mri2"'),
+        ["unet-mri2", "unet-mri"],
+    ),
+    "no weights": (with_weights(lambda folder: None), ["weights.safetensors"]),
+    "weights of another width": (
+        with_weights(lambda folder: save_weights(folder, **{"layers.0.bias": __import__("torch").zeros(5)})),
+        ["weights.safetensors", "layers.0.bias", "(4,)", "(5,)"],
+    ),
+    "weights that are no weights": (
+        with_weights(lambda folder: (folder / "weights.safetensors").write_bytes(b"\0" * 50)),
+        ["weights.safetensors"],
+    ),
+    "NaN": (with_arguments("nan"), ["make", "NaN"]),
+    "another shape": (with_arguments("shape"), ["make", "(B, 2, 32, 32)", "(1, 2, 32, 31)"]),
+    "another number of channels": (with_arguments("channels"), ["make", "channel"]),
+    "a list instead of a tensor": (with_arguments("list"), ["make", "list"]),
+    "too few channels in": (edited("real-imag", "native"), ["make", "fails"]),
+    "mask of another shape": (
+        lambda folder: with_kspace(kspace(), mask=np.ones((16, 16)))(folder),
+        ["mask.npy", "(32, 32)", "(16, 16)"],
+    ),
+    "k-space smaller than the image": (lambda folder: with_kspace(kspace(), size=64)(folder), ["scan.npy", "32", "64"]),
+    "mask with nothing measured": (lambda folder: with_kspace(kspace(), mask=np.zeros(32))(folder), ["mask.npy"]),
+    "an image of zeros": (with_kspace(np.zeros((32, 32), np.complex64)), ["scan.npy", "zero"]),
+    "NaN in the data": (with_kspace(np.full((32, 32), np.nan, np.complex64)), ["scan.npy", "NaN"]),
+    "no data file": (
+        edited("count = 1\nnoise = 0.1", 'kind = "kspace"\nfiles = ["none.npy"]'),
+        ["none.npy"],
+    ),
+    "truncated HDF5": (truncated_hdf5, ["scan.h5", "HDF5", "truncated"]),
+    "CT data for an MRI network": (edited("count = 1\nnoise = 0.1", 'kind = "sinogram"\nfiles = ["a.h5"]'), ["radon"]),
+    "views that are not nested": (
+        edited(
+            'size = 32\nmask = { acceleration = 2.0 }\n[data]\ncount = 1\nnoise = 0.1\n[reference]\nmethod = "zero-filled"',
+            'size = 32\nkind = "radon"\nangles = 12\n[reference]\nmethod = "fbp"\n[sampling]\nviews = [8, 24]\n[audit2]',
+        ),
+        ["tiny.toml"],
+    ),
+    "masks too sparse for their centre": (edited("acceleration = 2.0", "acceleration = 30.0"), ["centre", "acceleration"]),
+    "no such device": (None, ["--device", "quantum"]),
+}
+
+
+@pytest.mark.parametrize("command", ["check", "audit"])
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_status_2_with_one_message_and_nothing_written(project, command, name):
+    prepare, words = BAD[name]
+    if prepare is not None:
+        prepare(project)
+    before = listing(project)
+    result = call(command, "tiny.toml", *([] if prepare else ["--device", "quantum"]))
+    assert result.exit_code == 2, result.output
+    message = result.stderr
+    assert message.startswith("stabtest: ")
+    assert "Traceback" not in message
+    for word in words:
+        assert word in message, message
+    assert listing(project) == before
+
+
+def test_a_network_that_is_random_is_told_by_check(project):
+    with_arguments("random")(project)
+    result = call("check", "tiny.toml")
+    assert result.exit_code == 2
+    assert "determinism" in result.stderr
+
+
+def test_a_blind_network_is_invalid_and_never_passes(project):
+    with_arguments("blind")(project)
+    (project / "tiny.toml").write_text(
+        (project / "tiny.toml").read_text() + CRITERION.format(0.1).replace("universal = true\n", "")
+    )
+    result = call("audit", "tiny.toml")
+    assert result.exit_code == 0
+    document = json.loads((project / "tiny-audit" / "report.json").read_text())
+    assert [f["verdict"] for f in document["findings"] if f["criterion"]] == ["INVALID"]
+
+
+def test_debug_shows_the_traceback(project):
+    edited("radii", "radiis")(project)
+    assert "Traceback" in call("check", "tiny.toml", "--debug").stderr
+
+
+def test_report_of_a_damaged_document(project):
+    (project / "out").mkdir()
+    (project / "out" / "report.json").write_text('{"schema_version": 1')
+    result = call("report", "out")
+    assert result.exit_code == 2
+    assert "report.json" in result.stderr
+
+
+def test_a_defect_is_neither_a_verdict_nor_a_users_mistake(project, monkeypatch):
+    import stabtest.audit.gates
+
+    monkeypatch.setattr(stabtest.audit.gates, "run_gates", lambda plan: 1 / 0)
+    result = call("check", "tiny.toml")
+    assert result.exit_code == 70
+    assert "defect of the tool" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_audit_is_status_3_and_goes_on(project, number):
+    (project / "tiny.toml").write_text(CONFIG.replace("count = 1", "count = 40"))
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-u", "-m", "stabtest", "audit", "tiny.toml"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    for line in child.stdout:
+        if line.startswith("[4/"):
+            break
+    child.send_signal(number)
+    _, message = child.communicate(timeout=60)
+    assert child.returncode == 3
+    assert "goes on" in message
+    out = project / "tiny-audit"
+    assert not (out / "report.json").exists()
+    assert list(out.rglob("*.part")) == []
+    assert len(list((out / "units").glob("*.json"))) >= 4
