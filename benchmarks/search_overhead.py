@@ -1,8 +1,8 @@
 """What a step of the worst-case search costs beside the network it searches.
 
 One step of `stabtest.search.ascent.ascend` against the bare thing: one forward pass of the same reconstruction and one backward pass of a
-distance to its measurement. Both are timed in turn, in random order, in one process, so that other load falls on both; the ratio of
-the medians is printed, and the exit status is 1 above the bar of 1.05.
+distance to the clean image. Both are timed in turn, in random order, in one process, in processor time, since other load on
+the machine would otherwise decide; the median of the paired ratios is printed, and the exit status is 1 above the bar of 1.05.
 
     python benchmarks/search_overhead.py [--repeats 40] [--size 128] [--threads 1] [--limit 1.05]
 """
@@ -45,7 +45,7 @@ class ZeroFilledUNet:
 
 
 def interleaved(actions: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each action, ``repeats`` times, in random order within each round."""
+    """Processor seconds of each action, ``repeats`` times, in random order within each round."""
     order, times = list(actions), {name: [] for name in actions}
     shuffle = random.Random(0)
     for action in actions.values():
@@ -53,9 +53,9 @@ def interleaved(actions: dict[str, Callable[[], object]], repeats: int) -> dict[
     for _ in range(repeats):
         shuffle.shuffle(order)
         for name in order:
-            begin = time.perf_counter()
+            begin = time.process_time()
             actions[name]()
-            times[name].append(time.perf_counter() - begin)
+            times[name].append(time.process_time() - begin)
     return times
 
 
@@ -105,7 +105,7 @@ def main() -> int:
 
         times = interleaved({"bare": lambda plain=plain, start=start: plain(start), "step": step}, options.repeats)
         medians = {name: statistics.median(values) for name, values in times.items()}
-        # Other load on the machine falls on both of a pair alike, so that this is the steadier figure; it is the one judged.
+        # Neighbours in time share the state of the machine: the median of paired ratios is the figure judged.
         paired = statistics.median(s / b for s, b in zip(times["step"], times["bare"], strict=True))
         worst = max(worst, paired)
         print(
