@@ -163,8 +163,9 @@ def test_a_ratio_that_cannot_be_had_leaves_no_upper_end(noise):
 
 def test_ratios_that_are_all_unknown_are_still_a_finding():
     found = find(summarise([worst(change=0.0, noise=0.0)], roles=ROLES), "worst_case.amplification_over_noise")
-    assert found.value is None
+    assert math.isnan(found.value)
     assert "unknown" in found.sentence
+    assert verdict([worst(change=0.0, noise=0.0)], found.statistic, 3) == Verdict.INCONCLUSIVE
 
 
 def test_a_reference_that_does_not_move_makes_the_ratio_infinite():

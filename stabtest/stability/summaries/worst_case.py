@@ -201,15 +201,14 @@ def _ratio(
     means = statistics.by_patient([(context.patient(case), ratio) for case, ratio in ratios], statistics.geometric_mean)
     known = [ratio for ratio in means if not math.isnan(ratio)]
     unknown = len(means) - len(known)
-    value = statistics.geometric_mean(known) if known else None
-    # Of zero and infinite ratios together nothing can be said.
-    value = None if value is not None and math.isnan(value) else value
+    # Measured, but no number: nothing known, or zero and infinite ratios together.
+    value = statistics.geometric_mean(known) if known else math.nan
     interval = statistics.ratio_interval(means, level=context.level) if all(ratio > 0 for ratio in known) else None
     if interval is not None or all(0 < ratio < math.inf for ratio in means):
         bounds = bounds_text(interval, lambda end: f"{end:.3g}")
     else:
         bounds = "(no interval: ratios are zero, infinite or unknown)"
-    shown = "unknown" if value is None else "infinity" if value == math.inf else f"{value:.3g}"
+    shown = "unknown" if math.isnan(value) else "infinity" if value == math.inf else f"{value:.3g}"
     left = f"; unknown in {patients_text(unknown)}" if unknown else ""
     return context.finding(
         "worst_case",
