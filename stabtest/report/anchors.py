@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stabtest.findings.document import Document
 from stabtest.findings.records import WorstCaseRow
 from stabtest.findings.verdicts import Finding
@@ -79,7 +81,25 @@ def worst_case_panels(document: Document) -> list[tuple[str, str, Group]]:
     chosen = panels.representative(
         panels.groups(document, "worst_case"), lambda group: damages.get((group.case, group.radius)), document.id
     )
-    return [(f"panel-worst-case-{index}", why, group) for index, (why, group) in enumerate(chosen)]
+    words = [why if why == "random case" else _rank(group, damages, why) for why, group in chosen]
+    return [
+        (f"panel-worst-case-{index}", why, group) for index, (why, (_, group)) in enumerate(zip(words, chosen, strict=True))
+    ]
+
+
+def _rank(group: Group, damages: Mapping[tuple[str, float | None], float], otherwise: str) -> str:
+    """Where a case stands among all cases at its radius, not only among those with pictures."""
+    own = damages.get((group.case, group.radius))
+    every = [damage for (_, radius), damage in damages.items() if radius == group.radius]
+    if own is None or len(every) < 2:
+        return otherwise
+    worse, equal = sum(damage > own for damage in every), every.count(own)
+    if worse == 0:
+        return "worst case"
+    if worse + equal == len(every):
+        return "mildest case"
+    in_the_middle = worse <= len(every) // 2 < worse + equal
+    return "median case" if in_the_middle else f"number {worse + 1} of {len(every)} by damage"
 
 
 def structure_panels(document: Document) -> list[tuple[str, str, Group]]:

@@ -21,6 +21,16 @@ def test_worst_median_and_random_are_three_cases(full):
     assert len({group.case for _, _, group in shown}) == 3
 
 
+def test_the_words_follow_the_pictures_that_are_there(full):
+    """An audit stores pictures of the worst and the median case only: nothing random is shown or claimed."""
+    kept = {group.case for _, why, group in worst_case_panels(full) if why != "random case"}
+    less = full.model_copy(update={"pictures": [p for p in full.pictures if p.section != "worst_case" or p.case in kept]})
+    assert [why for _, why, _ in worst_case_panels(less)] == ["worst case", "median case"]
+    notes = [block.text for block in blocks(less, "Paragraph") if "pictures of" in block.text]
+    assert any("pictures of 2 at the largest radius" in text for text in notes)
+    assert not any("random" in text for text in notes)
+
+
 def test_the_random_case_depends_on_the_document_alone(full):
     again = type(full).model_validate_json(full.model_dump_json())
     assert [group.case for _, _, group in worst_case_panels(again)] == [group.case for _, _, group in worst_case_panels(full)]

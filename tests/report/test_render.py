@@ -216,6 +216,15 @@ def test_no_guaranteed_bound_is_drawn_where_one_is_infinite(factory, full):
     assert ": guaranteed bound" not in figure
 
 
+def test_a_bound_on_a_ball_is_named_but_not_drawn(full):
+    brackets = [b.model_copy(update={"upper": 3.0, "upper_status": "on a ball"}) for b in full.lipschitz.brackets]
+    section = full.lipschitz.model_copy(update={"brackets": brackets})
+    html = render(full.model_copy(update={"lipschitz": section}))
+    figure = re.search(r'<figure id="figure-gain".*?</figure>', html, re.DOTALL).group()
+    assert "bounds on a ball hold around one measurement each" in figure
+    assert ": guaranteed bound" not in figure
+
+
 def test_wording(page, factory, pages):
     for text in (page.text, pages.read(render(factory.document())).text):
         without = re.sub(r"\bcertified\b", "", text) if "Lipschitz" in text else text

@@ -93,14 +93,13 @@ def _panels(document: Document, section: WorstCaseSection) -> list[Block]:
     if not shown:
         return [Paragraph("The document holds no pictures of this test.", "absent")]
     cases = len({row.case for row in section.rows})
-    blocks: list[Block] = [
-        Paragraph(
-            f"Of {many(cases, 'case')}, those with pictures at the largest radius are ranked by the damage to the item under test, and the "
-            "worst, the median and a random one are shown (drawn by the hash of the document's id). Windows are the same for "
-            "all methods.",
-            "note",
+    chosen = f"the document holds pictures of {len(shown)} at the largest radius, which are shown, the most damaged first."
+    if any(why == "random case" for _, why, _ in shown):
+        chosen = (
+            "those with pictures at the largest radius are ranked by the damage to the item under test, and the worst, the median "
+            "and a random one are shown (drawn by the hash of the document's id)."
         )
-    ]
+    blocks: list[Block] = [Paragraph(f"Of {many(cases, 'case')}, {chosen} Windows are the same for all methods.", "note")]
     for anchor, why, group in shown:
 
         def notes(method: str, group: panels.Group = group) -> tuple[str, ...]:

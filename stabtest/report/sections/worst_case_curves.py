@@ -142,7 +142,10 @@ def _gain(document: Document, section: WorstCaseSection, found: list[Curve], lab
         lines.append(Series(guaranteed[0], x, tuple(guaranteed[1] for _ in x), 5, "down"))
     title = "Gain ‖f(y+e) − f(y)‖/‖e‖: found from below, guaranteed from above"
     if guaranteed is None:
-        title = "Gain ‖f(y+e) − f(y)‖/‖e‖: found from below (no finite guaranteed bound)"
+        without = "no finite guaranteed bound for every measurement"
+        if _on_a_ball(document):
+            without = "bounds on a ball hold around one measurement each and are not drawn: see section 12"
+        title = f"Gain ‖f(y+e) − f(y)‖/‖e‖: found from below ({without})"
     return "gain", Plot(title, label, "gain", tuple(lines), log_x=log, log_y=True, x_ticks=_ticks(found))
 
 
@@ -165,6 +168,16 @@ def _guaranteed(document: Document, section: WorstCaseSection) -> tuple[str, flo
     top = max(finite, key=lambda bracket: bracket.upper or 0.0)
     word = "guaranteed bound" if top.upper_status == "certified" else "bound with high probability"
     return f"{top.name}: {word}", top.upper or math.inf
+
+
+def _on_a_ball(document: Document) -> bool:
+    """Whether there is a finite bound that holds from the measurement of its own case only."""
+    brackets = document.lipschitz.brackets if document.lipschitz is not None else []
+    return any(
+        b.upper_status == "on a ball" and b.upper is not None and math.isfinite(b.upper)
+        for b in brackets
+        if "measurement" in b.name.lower()
+    )
 
 
 def _history(document: Document, found: list[Curve]) -> tuple[str, Plot | None]:
