@@ -43,6 +43,7 @@ def norm(a: Tensor) -> Tensor:
     >>> norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([5., 0.])
     """
+    a = torch.view_as_real(a) if a.is_complex() else a  # PyTorch's own complex norm is over ten times slower
     return torch.linalg.vector_norm(a.flatten(1), dim=1)
 
 

@@ -1,8 +1,8 @@
 """Which pictures are shown: a rule that was fixed before any result was seen.
 
 Shown are the worst case and the median case of the method under test (by the largest relative change found, or by NRMSE where
-there was no search), the same cases for every method. Of these the report takes, in order of the sections, what fits into
-`BUDGET` bytes, the worst case first; the median case gives way first.
+there was no search), the same cases for every method. Of these the report takes, in order of the sections, the whole panels (all methods
+at one radius, detail or number of samples) that fit into `BUDGET` bytes, the worst case first; the median case gives way first.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from stabtest.audit.store import Result, Store
 from stabtest.findings import Picture
 from stabtest.findings.records import QualityRow, WorstCaseRow
 
-BUDGET = 3_300_000
-"""Bytes of encoded pictures; the whole ``report.json`` stays below about 4 MB."""
+BUDGET = 3_600_000
+"""Bytes of encoded pictures; the whole ``report.json`` stays below about 4.5 MB."""
 _SECTIONS = ("quality", "worst_case", "structure", "sampling")
 
 
@@ -34,25 +34,37 @@ def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Resu
     list of Picture, list of str
         The pictures, each id once, and a note where some were left out for size.
     """
-    shown = representative_cases(results, plan.subjects[0].method.name)
-    chosen: dict[str, Picture] = {}
-    size, left_out = 0, 0
-    for case in shown:
+    panels: dict[tuple[str, str, str], dict[str, Picture]] = {}
+    for case in representative_cases(results, plan.subjects[0].method.name):
         for section in _SECTIONS:
             for unit, _ in results:
                 if unit.case != case or unit.test != section:
                     continue
                 result = store.get(unit.key, pictures=True)
                 for picture in result.pictures if result is not None else ():
-                    if picture.id in chosen:
-                        continue
-                    if size + len(picture.data) > BUDGET:
-                        left_out += 1
-                        continue
-                    chosen[picture.id] = picture
-                    size += len(picture.data)
-    note = f"{left_out} pictures of the representative cases were left out to keep the report small." if left_out else ""
+                    if not _repeats_quality(picture):
+                        panels.setdefault((case, section, _panel(picture)), {})[picture.id] = picture
+    chosen: dict[str, Picture] = {}
+    size, left_out = 0, 0
+    for panel in panels.values():
+        added = sum(len(picture.data) for name, picture in panel.items() if name not in chosen)
+        if size + added > BUDGET:
+            left_out += 1
+            continue
+        chosen |= panel
+        size += added
+    note = f"{left_out} of {len(panels)} panels of pictures were left out to keep the report small." if left_out else ""
     return list(chosen.values()), [note] if note else []
+
+
+def _panel(picture: Picture) -> str:
+    """What the pictures of one panel share beside case and section: radius, detail or number of samples (end of the id)."""
+    return picture.id.partition(f".{picture.role}")[2]
+
+
+def _repeats_quality(picture: Picture) -> bool:
+    """The clean reconstruction stands in the quality section already."""
+    return picture.section == "worst_case" and picture.role == "clean"
 
 
 def representative_cases(results: Sequence[tuple[Unit, Result]], tested: str) -> list[str]:

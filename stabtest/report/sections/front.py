@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stabtest.findings.document import Document
-from stabtest.findings.verdicts import Finding
+from stabtest.findings.verdicts import Finding, Verdict
 from stabtest.report import tables
 from stabtest.report.anchors import picture_of, section_of
 from stabtest.report.blocks import (
@@ -38,7 +38,7 @@ def control(document: Document) -> Section:
         ("Document schema", tables.text(str(document.schema_version))),
         ("Configuration, SHA-256", tables.text(document.configuration_sha256, code=True)),
         ("Criteria, SHA-256", tables.text(document.criteria_sha256, code=True)),
-        ("Criteria frozen", tables.text(document.criteria_frozen or "not frozen before the results")),
+        ("Criteria frozen", tables.text(_frozen(document))),
     ]
     facts += [(f"Weights of {item.name}, SHA-256", tables.text(item.weights_sha256 or "", code=True)) for item in weights]
     if not weights:
@@ -47,6 +47,11 @@ def control(document: Document) -> Section:
     listed = f"{many(files, 'file')}, hashes listed under Data" if files else "no files; the data are generated from the seed"
     facts += [("Data", tables.text(listed, link="#data")), ("Seed", Cell(str(document.seed)))]
     return Section(0, "control", "Control block", (Facts(tuple(facts)),))
+
+
+def _frozen(document: Document) -> str:
+    """When the criteria were frozen."""
+    return document.criteria_frozen or ("not frozen before the results" if document.criteria else "there are none")
 
 
 def summary(document: Document) -> Section:
@@ -61,13 +66,16 @@ def summary(document: Document) -> Section:
     else:
         blocks.append(
             Paragraph(
-                "No acceptance criterion was set: every result below is REPORTED, NO VERDICT. The numbers are evidence only."
+                "No acceptance criterion was set: every result below is REPORTED, NO VERDICT. The numbers are evidence only. "
+                "Sentences are given for the item under test; the table holds the other methods too."
             )
         )
     if reported:
         blocks.append(Heading("reported", "Reported without a criterion"))
         if not under_criteria:
-            blocks.append(VerdictList(tuple(_item(document, finding) for finding in reported)))
+            tested = {item.name for item in document.items if item.role == "under test"}
+            sentences = [finding for finding in reported if finding.method in tested] or reported
+            blocks.append(VerdictList(tuple(_item(document, finding) for finding in sentences)))
         folded = bool(under_criteria) or len(reported) > 12
         blocks.append(_table(document, reported, "reported-table", "Statistics without a criterion", folded=folded))
     if not document.findings:
@@ -101,7 +109,7 @@ def _item(document: Document, finding: Finding) -> VerdictItem:
         word=finding.verdict.value,
         head=f"{head}, {finding.method}" if finding.method != "–" else head,
         sentence=finding.sentence,
-        reason=finding.reason,
+        reason="" if finding.verdict is Verdict.REPORTED else finding.reason,
         links=links(document, finding),
     )
 
