@@ -96,7 +96,8 @@ def print_gates(gates: Sequence[Gate], console: Console) -> None:
         table.add_column(heading, justify="right" if heading in ("value", "limit") else "left")
     for gate in gates:
         mark = Text("holds", style="green") if gate.passed else Text("FAILED", style="bold red")
-        table.add_row(mark, gate.name, gate.subject, number(gate.value), number(gate.limit), Text(gate.detail))
+        limit = "-" if gate.limit is None else f"{gate.rule} {number(gate.limit)}"
+        table.add_row(mark, gate.name, gate.subject, number(gate.value), limit, Text(gate.detail))
     console.print(table)
 
 

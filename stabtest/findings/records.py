@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -159,6 +160,10 @@ class Bracket(Record):
     assumptions: list[str] = []
 
 
+GATE_RULES: Mapping[str, Literal["at least", "more than"]] = {"gradient": "more than", "reacts": "at least"}
+"""Gates whose value must not be too small; for all others the limit is a largest value."""
+
+
 class Gate(Record):
     """A validity check that had to hold before anything was measured."""
 
@@ -168,6 +173,17 @@ class Gate(Record):
     value: float | None
     limit: float | None
     detail: str
+
+    @property
+    def rule(self) -> Literal["at most", "at least", "more than"]:
+        """On which side of the limit the value has to be.
+
+        Examples
+        --------
+        >>> Gate(name="reacts", subject="net", passed=True, value=0.9, limit=0.1, detail="").rule
+        'at least'
+        """
+        return GATE_RULES.get(self.name, "at most")
 
 
 class Failure(Record):

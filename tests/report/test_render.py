@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from stabtest.findings.document import Document
+from stabtest.findings.records import Gate
 from stabtest.findings.verdicts import Verdict
 from stabtest.report import render
 from stabtest.report.numbers import read
@@ -223,6 +224,18 @@ def test_a_bound_on_a_ball_is_named_but_not_drawn(full):
     figure = re.search(r'<figure id="figure-gain".*?</figure>', html, re.DOTALL).group()
     assert "bounds on a ball hold around one measurement each" in figure
     assert ": guaranteed bound" not in figure
+
+
+def test_the_limit_of_a_gate_has_a_direction(factory):
+    gate = {"subject": "net", "passed": True, "value": 0.9, "limit": 0.1, "detail": ""}
+    gates = [Gate(name=name, **gate) for name in ("reacts", "gradient", "determinism")]
+    html = render(factory.document(gates=[*gates, Gate(name="runs", **{**gate, "limit": None, "value": None})]))
+    table = re.search(r'id="gates-table".*?</table>', html, re.DOTALL)
+    assert re.findall(r">((?:at least|at most|more than) [\d.]+)<", table.group()) == [
+        "at least 0.1",
+        "more than 0.1",
+        "at most 0.1",
+    ]
 
 
 def test_wording(page, factory, pages):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stabtest.findings.document import Document
+from stabtest.findings.records import Gate
 from stabtest.report import tables
 from stabtest.report.anchors import SECTIONS, was_run
 from stabtest.report.blocks import Block, Bullets, Cell, Facts, Heading, Paragraph, Section, Table
@@ -130,7 +131,7 @@ def forward_model(document: Document) -> Section:
         tables.words(gate.subject for gate in gates),
         [Cell("held" if gate.passed else "FAILED", verdict="pass" if gate.passed else "fail") for gate in gates],
         tables.measured([gate.value for gate in gates]),
-        tables.settings([gate.limit for gate in gates]),
+        [_limit(gate) for gate in gates],
         tables.words(gate.detail for gate in gates),
     )
     failed = sum(not gate.passed for gate in gates)
@@ -151,10 +152,17 @@ def forward_model(document: Document) -> Section:
             ("Gate", "Of", "Result", "Value", "Limit", "Detail"),
             body,
             empty="The audit holds no gates: nothing shows that the measurements are valid.",
-            numeric=(False, False, False, True, True, False),
+            numeric=(False, False, False, True, False, False),
         )
     )
     return Section(6, "forward-model", "Forward model and validity gates", tuple(blocks))
+
+
+def _limit(gate: Gate) -> Cell:
+    """The limit with the side on which the value has to be."""
+    if gate.limit is None:
+        return tables.settings([None])[0]
+    return Cell(f"{gate.rule} {setting(gate.limit)}", value=repr(gate.limit))
 
 
 def conclusions(document: Document) -> Section:
