@@ -140,3 +140,23 @@ def test_a_value_that_is_not_finite_survives_json(value):
 def test_the_hash_of_the_criteria_sees_every_change():
     assert criteria_hash([criterion(0.4)]) == criteria_hash([criterion(0.4)])
     assert len({criteria_hash([c]) for c in (criterion(0.4), criterion(0.5), criterion(0.4, universal=True))}) == 3
+
+
+def test_a_bound_from_analysis_can_establish_a_universal_claim_about_a_lipschitz_constant():
+    bound = Interval(lower=2.0, upper=5.0, level=1.0, method="layer by layer")
+    finding = Finding(
+        test="lipschitz",
+        statistic="lipschitz.network_alone",
+        method="net",
+        value=2.0,
+        interval=bound,
+        unit="",
+        n=1,
+        valid=True,
+        witness=None,
+        sentence="",
+    )
+    within = Criterion(id="C", statistic=finding.statistic, rule="at most", limit=6.0, universal=True)
+    assert decide(finding, within).verdict is Verdict.PASS
+    assert decide(finding, within.model_copy(update={"limit": 3.0})).verdict is Verdict.INCONCLUSIVE
+    assert decide(finding, within.model_copy(update={"limit": 1.0})).verdict is Verdict.FAIL
