@@ -77,7 +77,7 @@ class NetworkSection(Section):
 class MaskSection(Section):
     """The sampling mask of an MRI scan: a file, or drawn from a seed."""
 
-    file: str | None = Field(default=None, description="Mask file: npy, (H, W) or (W,), nonzero where k-space is measured.")
+    file: str | None = Field(default=None, description="Mask file: npy or npz, (H, W) or (W,), entries 0 and 1, 1 = measured.")
     kind: Literal[
         "cartesian_random", "cartesian_equispaced", "cartesian_gaussian", "variable_density", "poisson_disc", "radial"
     ] = Field(default="cartesian_random", description="Kind of mask.")
@@ -167,7 +167,9 @@ class WorstCaseSection(Section):
     objective: Literal["clean", "truth"] = Field(
         default="clean", description="Distance to maximise: to the clean reconstruction or to the truth."
     )
-    steps: Count = Field(default=20, description="Gradient steps for each start.")
+    steps: Count = Field(
+        default=20, description="Gradient steps along the path that wins; starts that fall behind are given a part of them."
+    )
     restarts: Annotated[int, Field(ge=0)] = Field(default=2, description="Random starts beside the Jacobian start.")
     noise_draws: Count = Field(default=8, description="Draws of Gaussian noise of the same norm, for comparison.")
 
@@ -194,7 +196,8 @@ class SamplingSection(Section):
     )
     views: tuple[Count, ...] = Field(
         default=(),
-        description="CT: view counts beside the trained one, each dividing the next; default half and double.",
+        description="CT: view counts beside the trained one. Simulated: each divides the next; default half and double. "
+        "A real scan: up to its number of views; default half.",
     )
 
 

@@ -116,7 +116,7 @@ def _lipschitz(config: Config) -> Measurement:
 
 
 def sampling_levels(config: Config) -> tuple[float, ...]:
-    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising).
+    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising, one view).
 
     Raises
     ------
@@ -127,10 +127,12 @@ def sampling_levels(config: Config) -> tuple[float, ...]:
         return ()
     if config.operator.kind == "radon":
         trained = config.operator.angles
-        default = (trained // 2, trained, 2 * trained) if trained % 2 == 0 else (trained, 2 * trained)
-        views = {*(config.sampling.views or default), trained}
-        # Among the views of a real scan any number can be chosen; simulated ones are equispaced.
-        return tuple(sorted(views)) if config.data.kind == "sinogram" else check_nested_views(tuple(views))
+        if config.data.kind == "sinogram":
+            # Among the views of a real scan any number can be chosen, but how many there are is known to the file only.
+            views = {*(config.sampling.views or (max(trained // 2, 1),)), trained}
+            return tuple(sorted(views)) if len(views) > 1 else ()
+        default = (trained // 2, 2 * trained) if trained % 2 == 0 else (2 * trained,)
+        return check_nested_views((*(config.sampling.views or default), trained))
     fraction = sampling_fraction(mask_family(config)[0])
     others = [level for level in config.sampling.fractions if abs(level - fraction) > 0.005]
     return tuple(sorted({*others, fraction}))
