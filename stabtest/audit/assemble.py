@@ -19,6 +19,7 @@ from stabtest.audit.limits import deviations_of, limitations
 from stabtest.audit.measures import sampling_levels, worst_case_test
 from stabtest.audit.pictures import choose_pictures
 from stabtest.audit.plan import Plan, Unit
+from stabtest.audit.privacy import public, without_folders
 from stabtest.audit.provenance import input_files, tool
 from stabtest.audit.simulate import make_operator, mask_family
 from stabtest.audit.store import Result, Store
@@ -81,7 +82,7 @@ def assemble(
 
     tested = plan.subjects[0].method.name
     reference = next((subject.method.name for subject in plan.subjects if subject.role == "reference"), None)
-    failures = [Failure(unit=label, error=error) for label, error in ran.failures]
+    failures = [Failure(unit=label, error=without_folders(error, config)) for label, error in ran.failures]
     brackets = join_gains(rows(Bracket), rows(WorstCaseRow), tested)
     findings = summarise(
         [*(row for _, result in results for row in result.rows if not isinstance(row, Bracket)), *brackets],
@@ -90,7 +91,7 @@ def assemble(
         gates=gates,
     )
     pictures, left_out = choose_pictures(plan, store, results)
-    configuration = config.model_dump(mode="json")
+    configuration = public(config.model_dump(mode="json"))
     return Document(
         id=plan.id,
         title=config.audit.title,

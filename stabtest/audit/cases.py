@@ -7,6 +7,7 @@ from typing import Any
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
 from stabtest.audit.measured import measured_case
+from stabtest.audit.privacy import tail
 from stabtest.audit.simulate import simulate
 from stabtest.errors import DataError
 from stabtest.findings.document import CaseInfo
@@ -26,7 +27,9 @@ def case_names(config: Config) -> tuple[str, ...]:
     if data.kind == "phantom":
         return tuple(f"{data.phantom} {data.first_seed + index}" for index in range(data.count))
     stems = [config.path(name).stem for name in data.files]
-    return tuple(stem if stems.count(stem) == 1 else name for stem, name in zip(stems, data.files, strict=True))
+    return tuple(
+        stem if stems.count(stem) == 1 else tail(name, data.files) for stem, name in zip(stems, data.files, strict=True)
+    )
 
 
 def check_data(config: Config) -> None:

@@ -12,6 +12,7 @@ import torch
 from stabtest import __version__
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
+from stabtest.audit.privacy import public, tail
 from stabtest.findings.document import Tool
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pandas", "h5py", "safetensors", "pydantic")
@@ -46,4 +47,10 @@ def input_files(config: Config) -> dict[str, str]:
     """Every file that the configuration names, with its SHA-256."""
     names = [*config.data.files]
     names += [name for name in (config.operator.mask.file, config.network.weights) if name is not None]
-    return {name: file_sha256(config.path(name)) for name in names}
+    return {_shown(name, names): file_sha256(config.path(name)) for name in names}
+
+
+def _shown(name: str, names: list[str]) -> str:
+    """A path without folders of the machine, and still another one than those of other files."""
+    shown = [public(each) for each in names]
+    return public(name) if shown.count(public(name)) == 1 else tail(name, names)

@@ -19,6 +19,7 @@ import reconstructors
 from stabtest import networks
 from stabtest.audit.config import Config, NetworkSection
 from stabtest.audit.fingerprint import digest, file_sha256
+from stabtest.audit.privacy import public
 from stabtest.errors import AuditError, ConfigError
 from stabtest.findings.document import Item
 from stabtest.operators import LinearOperator
@@ -128,10 +129,10 @@ def _own_network(config: Config, device: str) -> Subject:
     item = Item(
         name=section.label,
         role="under test",
-        description=_first_line(module) or f"The user's network {section.factory}.",
-        settings={"factory": section.factory, "arguments": section.arguments, **options},
+        description=_first_line(module) or f"The user's network {public(section.factory)}.",
+        settings=public({"factory": section.factory, "arguments": section.arguments, **options}),
         parameters=_parameters(module),
-        weights_file=section.weights,
+        weights_file=public(section.weights),
         weights_sha256=sha256,
         intended_use=config.audit.intended_use or None,
     )

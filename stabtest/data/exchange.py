@@ -69,7 +69,7 @@ def read_row(path: str | Path, row: int) -> tuple[Array, Array, list[str]]:
             frames[key] = files.numbers(values, f"{path}: {key}") if values.any() or "white" in key else values
         angles, how = _angles(files.dataset(file, "exchange/theta"), str(path), views)
     white, dark = (frames[f"exchange/data_{name}"].mean(axis=0) for name in ("white", "dark"))
-    notes = [f"read {path}: {views} views x {rows} rows x {pixels} pixels, row {row}", how]
+    notes = [f"read {Path(path).name}: {views} views x {rows} rows x {pixels} pixels, row {row}", how]
     return line_integrals(counts, white, dark, name=str(path), notes=notes), angles, notes
 
 

@@ -105,7 +105,9 @@ def read_kspace(
             came=f"{100 * empty:.0f} % of the samples are exactly 0",
             remedy="give the fully sampled data; the audit applies the mask itself",
         )
-    notes = [f"read {name}: {array.shape[0]} x {array.shape[1]} samples of type {array.dtype}, DC at the middle"]
+    # The file name without its folder: notes are printed in reports that others see.
+    shown = name.replace(str(path), Path(path).name, 1)
+    notes = [f"read {shown}: {array.shape[0]} x {array.shape[1]} samples of type {array.dtype}, DC at the middle"]
     if empty:
         notes.append(f"{100 * empty:.1f} % of the samples are exactly 0 (partial Fourier or padding by the scanner)")
     array = array.astype(np.complex128)
@@ -174,10 +176,17 @@ def _single(array: files.AnyArray, name: str, index: int | None) -> tuple[files.
         return array[0], name
     if array.ndim == 3:
         if index is None:
-            raise DataError(name, expected="one slice", came=f"shape {array.shape}", remedy="choose a slice: index = 0, ...")
+            raise DataError(
+                name,
+                expected="one slice",
+                came=f"shape {array.shape}",
+                remedy="choose a slice: [data] row = 0, ... (in Python: index)",
+            )
         return array[_checked(index, array.shape, name)], f"{name}[{index}]"
     if index:
-        raise DataError(name, expected="a stack of slices", came=f"shape {array.shape}", remedy=f"leave out index = {index}")
+        raise DataError(
+            name, expected="a stack of slices", came=f"shape {array.shape}", remedy="leave out [data] row (in Python: index)"
+        )
     return array, name
 
 

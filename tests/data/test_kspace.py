@@ -154,7 +154,7 @@ def with_nan(k):
         (lambda k: k[0], {}, r"2 axes; came shape \(64,\)"),
         (lambda k: np.stack([k, k]), {}, "choose a slice"),
         (lambda k: np.stack([k, k]), {"index": 2}, "from 0 to 1; came index = 2"),
-        (lambda k: k, {"index": 1}, "leave out index = 1"),
+        (lambda k: k, {"index": 1}, r"leave out \[data\] row"),
         (lambda k: k[None, None], {}, "slices, coils"),
         (with_nan, {}, "1 NaN or infinite values of 4096"),
         (lambda k: 0 * k, {}, "zeros throughout"),
