@@ -84,8 +84,9 @@ class WorstCaseTest:
     def budget(self) -> str:
         """The stated budget, in words."""
         return (
-            f"for each radius {self.steps} gradient steps from each of {self.restarts} random starts, a Jacobian start in both "
-            f"directions ({self.jacobian_steps} power iterations) and the witnesses of neighbouring radii, then a refinement; "
+            f"for each radius a race of gradient ascents from {self.restarts} random starts, a Jacobian start in both directions "
+            f"({self.jacobian_steps} power iterations) and the witnesses of neighbouring radii: {self.steps} steps along the path "
+            "that wins, a part of them from starts that fall behind; then a refinement; "
             f"{self.noise_draws} draws of Gaussian noise of the same norm"
         )
 
