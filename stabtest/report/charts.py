@@ -22,6 +22,7 @@ from stabtest.report.text import shorten
 from stabtest.report.ticks import Axis, axis, drawable
 
 Marker = Literal["up", "down", "circle", "square", "none"]
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _WIDTH, _LEFT, _RIGHT, _TOP, _HEIGHT = 380, 52, 16, 10, 190
 _LEGEND_LINE = 16
 
@@ -164,7 +165,14 @@ def _axes(frame: _Frame, plot: Plot) -> Markup:
 
 
 def _tick(value: float) -> str:
-    return setting(float(f"{value:.6g}")).replace("1 × 10", "10")
+    """A tick's label, short enough for the margin: powers of ten from 10^5 on and below 10^-3."""
+    size = abs(value)
+    if size and not 1e-3 <= size < 1e5:
+        mantissa, power = f"{value:.3e}".split("e")
+        mantissa = f"{float(mantissa):g}"
+        lead = {"1": "", "-1": "−"}.get(mantissa, mantissa.replace("-", "−") + " × ")
+        return f"{lead}10{str(int(power)).translate(_RAISED)}"
+    return setting(float(f"{value:.6g}"))
 
 
 def _series(frame: _Frame, line: Series) -> Markup:
