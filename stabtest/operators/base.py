@@ -111,12 +111,17 @@ class LinearOperator(ABC):
     def norm_bound(self) -> float:
         """An upper bound of ``||A||``, cheap to have; step sizes of iterative methods rest on it.
 
-        Operators with a closed form override it. The default, for operators that do not, is the Lanczos estimate (from below)
-        plus 2 %, which is a bound in practice but not a certificate.
+        Raises
+        ------
+        OperatorError
+            If the operator does not define it.
         """
-        from stabtest.operators.checks import operator_norm
-
-        return 1.02 * operator_norm(self, generator=torch.Generator().manual_seed(0)).value
+        raise OperatorError(
+            f"{type(self).__name__}: norm_bound",
+            expected="a method that returns an upper bound of the norm",
+            came="none",
+            remedy="define it, for instance from stabtest.operators.operator_norm with a margin",
+        )
 
     @abstractmethod
     def describe(self) -> dict[str, str | int | float]:
