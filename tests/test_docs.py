@@ -16,7 +16,7 @@ from stabtest.audit.config_file import parse_config
 from stabtest.findings import Criterion
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     **{f"[{n}]": f.annotation for n, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")},
