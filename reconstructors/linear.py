@@ -1,4 +1,4 @@
-"""Direct linear reconstructions: the operator's own pseudo-inverse.
+"""The direct linear reconstruction: the operator's own pseudo-inverse.
 
 Zero-filling for Fourier measurements (``F* M y``), filtered back-projection for Radon measurements.
 """
@@ -10,37 +10,31 @@ from torch import Tensor
 from stabtest.operators.base import LinearOperator
 
 
-def zero_filled(y: Tensor, operator: LinearOperator) -> Tensor:
-    """Inverse Fourier transform of the measured samples, zeros elsewhere.
+def direct(y: Tensor, operator: LinearOperator) -> Tensor:
+    """What the data alone give, without any prior.
 
     Parameters
     ----------
     y
-        k-space ``(B, C, H, W)``, complex.
+        Measurements ``(B, *range)``.
     operator
-        The forward model.
+        The forward model; its window decides how filtered back-projection filters.
 
     Returns
     -------
     Tensor
         Image ``(B, 1, H, W)``.
-    """
-    return operator.pseudo_inverse(y)
 
+    Raises
+    ------
+    OperatorError
+        If the measurements do not fit the operator.
 
-def fbp(y: Tensor, operator: LinearOperator) -> Tensor:
-    """Filtered back-projection with the operator's default window.
-
-    Parameters
-    ----------
-    y
-        Sinogram ``(B, 1, angles, detectors)``, real.
-    operator
-        The forward model.
-
-    Returns
-    -------
-    Tensor
-        Image ``(B, 1, H, W)``.
+    Examples
+    --------
+    >>> import torch
+    >>> from stabtest.operators import Identity
+    >>> direct(torch.ones(1, 1, 2, 2), Identity((2, 2))).sum()
+    tensor(4.)
     """
     return operator.pseudo_inverse(y)

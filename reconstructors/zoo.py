@@ -124,7 +124,6 @@ def _classical(name: str) -> Callable[..., Callable[..., Any]]:
         from reconstructors.tv import TotalVariation
 
         return TotalVariation
-    from reconstructors import linear
+    from reconstructors.linear import direct
 
-    method = {"zero-filled": linear.zero_filled, "fbp": linear.fbp}[name]
-    return lambda: method
+    return lambda: direct

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from experiments.training.data import add_noise, simulate
 from experiments.training.recipes import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED, Recipe
-from experiments.training.train import to_channels
 from reconstructors.tv import TotalVariation
 from reconstructors.unet import UNet
+from stabtest.metrics import nrmse, psnr
+from stabtest.networks import WrappedNetwork, wrap
 from stabtest.operators.base import LinearOperator
 
 DESCRIPTIONS = {
@@ -35,25 +36,9 @@ DESCRIPTIONS = {
 TV_ITERATIONS = 300
 
 
-def psnr(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each image in dB, shape ``(B,)``."""
-    mse = (estimate - truth).abs().square().flatten(1).mean(1)
-    return 10 * torch.log10(truth.abs().flatten(1).amax(1).square() / mse)
-
-
-def nrmse(estimate: Tensor, truth: Tensor) -> Tensor:
-    """``||x' - x|| / ||x||`` of each image, shape ``(B,)``."""
-    return (estimate - truth).abs().square().flatten(1).sum(1).sqrt() / truth.abs().square().flatten(1).sum(1).sqrt()
-
-
-def reconstruct(network: UNet, recipe: Recipe, y: Tensor, operator: LinearOperator) -> Tensor:
-    """The network on measurements, as in training."""
-    start = operator.pseudo_inverse(y)
-    size = start.abs().flatten(1).amax(1).reshape(-1, 1, 1, 1) if recipe.scale == "max" else torch.ones(1)
-    with torch.no_grad():
-        out = network(to_channels(start / size))
-    image = torch.complex(out[:, :1], out[:, 1:]) if out.shape[1] == 2 else out
-    return image * size
+def as_shipped(network: UNet, recipe: Recipe) -> WrappedNetwork:
+    """The network as an audit uses it: fed by `stabtest.networks.wrap`, which does what training did."""
+    return wrap(network, takes="pseudo_inverse", channels=recipe.channels, scale=recipe.scale)
 
 
 def held_out(recipe: Recipe, operator: LinearOperator, *, seed: int, count: int) -> tuple[Tensor, Tensor]:
@@ -65,7 +50,8 @@ def held_out(recipe: Recipe, operator: LinearOperator, *, seed: int, count: int)
 
 def by_ones(method: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
     """Apply a method image by image (flat memory)."""
-    return torch.cat([method(y[i : i + 1]) for i in range(len(y))])
+    with torch.no_grad():
+        return torch.cat([method(y[i : i + 1]) for i in range(len(y))])
 
 
 def tune_tv(recipe: Recipe, operator: LinearOperator, *, count: int) -> tuple[TotalVariation, dict[str, object]]:
@@ -100,7 +86,7 @@ def evaluate(network: UNet, recipe: Recipe, *, count: int = 40, tuning: int = 8)
     images = {
         "direct": operator.pseudo_inverse(y),
         "tv": by_ones(lambda v: tv(v, operator), y),
-        "network": by_ones(lambda v: reconstruct(network, recipe, v, operator), y),
+        "network": by_ones(lambda v: as_shipped(network, recipe)(v, operator), y),
     }
     scores = {name: psnr(image, truth) for name, image in images.items()}
     difference = (scores["network"] - scores["tv"]).double()

@@ -33,8 +33,3 @@ def tone(document: Document, method: str) -> int:
 def under_test(document: Document) -> list[str]:
     """Names of the methods under test."""
     return [item.name for item in document.items if item.role == "under test"]
-
-
-def role_of(document: Document, method: str) -> str:
-    """The role of a method in words; "unlisted" where the document has no item of that name."""
-    return next((item.role for item in document.items if item.name == method), "unlisted")

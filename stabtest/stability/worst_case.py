@@ -83,8 +83,9 @@ class WorstCaseTest:
     @property
     def budget(self) -> str:
         """The stated budget, in words."""
+        starts = f"{self.restarts} random start" + ("" if self.restarts == 1 else "s")
         return (
-            f"for each radius a race of gradient ascents from {self.restarts} random starts, a Jacobian start in both directions "
+            f"for each radius a race of gradient ascents from {starts}, a Jacobian start in both directions "
             f"({self.jacobian_steps} power iterations) and the witnesses of neighbouring radii: {self.steps} steps along the path "
             "that wins, a part of them from starts that fall behind; then a refinement; "
             f"{self.noise_draws} draws of Gaussian noise of the same norm"

@@ -20,6 +20,7 @@ from stabtest.report.blocks import (
     VerdictItem,
     VerdictList,
 )
+from stabtest.report.methods import under_test
 from stabtest.report.numbers import beside, count, many
 from stabtest.report.verdict_words import ORDER, SHAPES, interval, judged, limit, unjudged
 
@@ -73,7 +74,7 @@ def summary(document: Document) -> Section:
     if reported:
         blocks.append(Heading("reported", "Reported without a criterion"))
         if not under_criteria:
-            tested = {item.name for item in document.items if item.role == "under test"}
+            tested = under_test(document)
             sentences = [finding for finding in reported if finding.method in tested] or reported
             blocks.append(VerdictList(tuple(_item(document, finding) for finding in sentences)))
         folded = bool(under_criteria) or len(reported) > 12
