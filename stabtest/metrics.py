@@ -172,11 +172,44 @@ def smooth(image: Tensor, *, sigma: float) -> Tensor:
     if image.is_complex():
         return torch.complex(smooth(image.real, sigma=sigma), smooth(image.imag, sigma=sigma))
     radius = int(4 * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
     padded = functional.pad(image, (radius, radius, radius, radius), mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, kernel[None, None, :, None]), kernel[None, None, None, :])
+    return windowed_mean(padded, gaussian_window(sigma, radius=radius, like=image))
+
+
+def gaussian_window(sigma: float, *, radius: int, like: Tensor) -> Tensor:
+    """Weights ``exp(-k^2 / 2 sigma^2)`` at ``k = -radius, ..., radius``, of sum 1, type and device of ``like``.
+
+    Examples
+    --------
+    >>> gaussian_window(1e6, radius=1, like=torch.zeros(1))
+    tensor([0.3333, 0.3333, 0.3333])
+    """
+    offsets = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
+    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def windowed_mean(image: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean over a square window about every pixel whose window fits into the image; differentiable.
+
+    Parameters
+    ----------
+    image
+        ``(B, 1, H, W)``, real.
+    weights
+        Along one side of the window, ``(2 r + 1,)``, of sum 1; the window is their outer product.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 1, H - 2 r, W - 2 r)``.
+
+    Examples
+    --------
+    >>> windowed_mean(torch.ones(1, 1, 5, 7), torch.tensor([0.25, 0.5, 0.25])).shape
+    torch.Size([1, 1, 3, 5])
+    """
+    return functional.conv2d(functional.conv2d(image, weights[None, None, :, None]), weights[None, None, None, :])
 
 
 def peak(image: Tensor) -> Tensor:
