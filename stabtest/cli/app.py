@@ -162,6 +162,35 @@ def report(
 
 @app.command()
 @guarded
+def replay(
+    witness: Annotated[Path, typer.Argument(metavar="WITNESS", help="A saved witness, such as DIR/witnesses/NAME.npz.")],
+    config: ConfigFile,
+    case: Annotated[
+        str | None, typer.Option("--case", metavar="NAME", help="On which case; default that of the witness.")
+    ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also on another measurement than it was found on.")] = False,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> int:
+    """Put a stored witness into the network of a configuration and its reference method. No search."""
+    from stabtest.audit import load_config
+    from stabtest.audit.conduct import one_thread
+    from stabtest.audit.subject import load_subjects
+    from stabtest.cli.replay import print_replay, replay_file
+
+    loaded = load_config(config)
+    subjects = load_subjects(loaded, device=_check_device(device))
+    with one_thread():
+        done = replay_file(witness, loaded, subjects, case=case, device=device, anyway=anyway)
+    for each in done:
+        print_replay(each, _console())
+        if not each.feasible:
+            typer.echo(f"stabtest: {each.title}: the witness is infeasible, {each.violation:.3g}", err=True)
+    return 0
+
+
+@app.command()
+@guarded
 def zoo(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the card of this one.")] = None,
     debug: Debug = False,
