@@ -1,119 +1,44 @@
-r"""Where the search may go: balls of perturbations.
+r"""Where the search may go: sets of perturbations.
 
 A constraint is a set ``K`` of variables ``v`` with a linear map ``v -> e`` onto measurement-domain perturbations:
 
-===================  =====================================  ==============
-set                  ``K``                                  perturbation
-===================  =====================================  ==============
-`MeasurementBall`    ``{v : P v = v, ||v|| <= R}``          ``e = v``
-`ImageBall`          ``{v : ||v|| <= R}``                   ``e = A v``
-===================  =====================================  ==============
+===================  ================================================  ==============
+set                  ``K``                                             perturbation
+===================  ================================================  ==============
+`MeasurementBall`    ``{v : P v = v, ||v|| <= R, v >= f}``             ``e = v``
+`ImageBall`          ``{v : P v = v, ||v|| <= R}``                     ``e = A v``
+===================  ================================================  ==============
 
-``P`` is the operator's `restrict`: a perturbation lives on what the scanner measures. A search needs two things of such a set,
+``P`` keeps a perturbation to its support: what the scanner measures (the operator's `restrict`; in the image domain everything),
+met with a region (`stabtest.search.regions`). The norm is Euclidean or the largest modulus of a sample
+(`stabtest.search.norms`), over one image at a time. The floor ``f <= 0`` is there in a few sets only: with ``f = -y`` the perturbed
+measurement stays non-negative (`stabtest.search.floors`). A search needs three things of such a set,
 
 - the Euclidean projection  ``project(v) = argmin_{w in K} ||w - v||``,
-- the support point  ``maximise_linear(g) = argmax_{w in K} <g, w> = R P g / ||P g||``,
+- the furthest point  ``maximise_linear(g) = argmax_{w in K} <g, w>``, for the Euclidean ball ``R P g / ||P g||``,
+- the way there  ``towards``, a curve in ``K`` from one of its points to the furthest,
 
 the second being the whole step of the generalised power method (M. Journée, Y. Nesterov, P. Richtárik, R. Sepulchre,
 *Generalized power method for sparse principal component analysis*, JMLR 11 (2010), section 3; M. Frank, P. Wolfe, 1956).
-All norms are Euclidean over the whole of one image; complex vectors carry the real inner product of `stabtest.tensors`.
+Complex vectors carry the real inner product of `stabtest.tensors`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator, Space
+from stabtest.search.norms import Norm
+from stabtest.search.regions import fits, measured_samples
+from stabtest.search.sets import Ball, within
+
+__all__ = ["Ball", "Domain", "ImageBall", "MeasurementBall", "ball"]
 
 Domain = Literal["measurement", "image"]
-
-
-@dataclass(frozen=True)
-class Ball(ABC):
-    """A Euclidean ball about zero, one radius per image.
-
-    Parameters
-    ----------
-    operator
-        The forward model ``A``.
-    radius
-        Absolute radii ``R``, shape ``(B,)``, positive, in the units of the variable.
-
-    Raises
-    ------
-    SearchError
-        If the radius is not a vector of positive finite numbers.
-    """
-
-    operator: LinearOperator
-    radius: Tensor
-
-    def __post_init__(self) -> None:
-        if self.radius.ndim != 1 or not bool((torch.isfinite(self.radius) & (self.radius > 0)).all()):
-            raise SearchError(
-                "radius", expected="one positive finite number per image, shape (B,)", came=f"{self.radius.tolist()}"
-            )
-
-    @property
-    @abstractmethod
-    def space(self) -> Space:
-        """The space that the variable lives in."""
-
-    @abstractmethod
-    def admissible(self, v: Tensor) -> Tensor:
-        """Orthogonal projection onto the subspace that the ball spans (``P v`` or ``v``)."""
-
-    @abstractmethod
-    def perturbation(self, v: Tensor) -> Tensor:
-        """The measurement-domain perturbation ``e`` of a variable, differentiable; ``(B, *operator.range.shape)``."""
-
-    def project(self, v: Tensor) -> Tensor:
-        """The nearest point of the ball, shape of ``v``: idempotent, non-expansive.
-
-        Examples
-        --------
-        >>> from stabtest.operators import Identity
-        >>> ball = MeasurementBall(Identity((1, 2)), torch.tensor([1.0]))
-        >>> ball.project(torch.tensor([[[[3.0, 4.0]]]]))
-        tensor([[[[0.6000, 0.8000]]]])
-        """
-        v = self.admissible(v)
-        size = tensors.norm(v)
-        inside = size <= self.radius
-        return tensors.scale(v, torch.where(inside, 1.0, self.radius / torch.where(inside, 1.0, size)))
-
-    def maximise_linear(self, g: Tensor) -> Tensor:
-        """The point of the ball furthest along ``g``: ``R P g / ||P g||``, or zero where ``P g = 0``.
-
-        Examples
-        --------
-        >>> from stabtest.operators import Identity
-        >>> ball = MeasurementBall(Identity((1, 2)), torch.tensor([10.0]))
-        >>> ball.maximise_linear(torch.tensor([[[[3.0, 4.0]]]]))
-        tensor([[[[6., 8.]]]])
-        """
-        return tensors.scale(tensors.normalise(self.admissible(g)), self.radius)
-
-    def violation(self, v: Tensor) -> Tensor:
-        """How far ``v`` is outside, relative to the radius: shape ``(B,)``, float64, 0 inside.
-
-        ``max(||v|| - R, 0) / R`` plus, where ``P v`` differs from ``v``, ``||v - P v|| / R``, in float64.
-        """
-        v64 = v.to(torch.complex128 if v.is_complex() else torch.float64)
-        radius = self.radius.to(torch.float64)
-        outside = (tensors.norm(v64) - radius).clamp_min(0) + tensors.norm(v64 - self.admissible(v64))
-        return outside / radius
-
-    def with_radius(self, radius: Tensor) -> Self:
-        """The same set with other radii, shape ``(B,)``."""
-        return replace(self, radius=radius)
 
 
 class MeasurementBall(Ball):
@@ -125,18 +50,32 @@ class MeasurementBall(Ball):
         return self.operator.range
 
     def admissible(self, v: Tensor) -> Tensor:
-        """``P v``: zero where the scanner does not measure."""
-        return self.operator.restrict(v)
+        """``P v``: zero where the scanner does not measure, and outside of the region."""
+        return within(self.region, self.operator.restrict(v))
 
     def perturbation(self, v: Tensor) -> Tensor:
         """The variable itself."""
         return v
 
+    def _check_sets(self) -> None:
+        if self.floor is not None:
+            _check_floor(self.floor, (len(self.radius), *self.space.shape), self.space.is_complex)
+        if self.norm == "l2" and self.region is None and self.floor is None:
+            return
+        measured = measured_samples(self.operator, device=self.radius.device)
+        if not bool(within(self.region, measured).any()):
+            raise SearchError(
+                "region: nothing in it is measured",
+                expected="at least one measured sample",
+                came=f"none of the {int(measured.sum())}",
+                remedy="choose another region; those of stabtest.search.regions are checked when they are made",
+            )
+
 
 class ImageBall(Ball):
     """Perturbations ``r`` of the image with ``||r|| <= R``, seen by the network through ``e = A r``.
 
-    Gradients with respect to ``r`` lie in the range of ``A*``, so that the search wastes no norm on the null space.
+    Without a region, gradients with respect to ``r`` lie in the range of ``A*``, so that the search wastes no norm on the null space.
     """
 
     @property
@@ -145,26 +84,84 @@ class ImageBall(Ball):
         return self.operator.domain
 
     def admissible(self, v: Tensor) -> Tensor:
-        """Every image is admissible."""
-        return self.operator.domain.check(v, "image perturbation")
+        """``P v``: zero outside of the region; without one every image is admissible."""
+        return within(self.region, self.operator.domain.check(v, "image perturbation"))
 
     def perturbation(self, v: Tensor) -> Tensor:
         """``A v``."""
         return self.operator.forward(v)
 
+    def _check_sets(self) -> None:
+        if self.floor is not None:
+            raise SearchError(
+                "floor: in the image domain",
+                expected="none",
+                came=f"a tensor of shape {tuple(self.floor.shape)}",
+                remedy="a floor bounds the perturbed measurement: search with domain 'measurement'",
+            )
+        if self.region is not None:
+            noise = self.space.randn(generator=torch.Generator().manual_seed(0), device=self.radius.device)
+            with torch.no_grad():
+                seen = self.operator.forward(within(self.region, noise))
+            if not bool((seen != 0).any()):
+                raise SearchError(
+                    "region: the scanner does not see it",
+                    expected="a part of the image that changes the measurement",
+                    came=f"{int(self.region.sum())} pixels that change nothing",
+                    remedy="choose another region",
+                )
 
-def ball(domain: Domain, operator: LinearOperator, radius: Tensor) -> Ball:
-    """The ball of a domain by its name.
+
+def ball(
+    domain: Domain,
+    operator: LinearOperator,
+    radius: Tensor,
+    *,
+    norm: Norm = "l2",
+    region: Tensor | None = None,
+    floor: Tensor | None = None,
+) -> Ball:
+    """The set of a domain by its name; parameters and errors as in `Ball`.
 
     Raises
     ------
     SearchError
-        If the domain is neither ``"measurement"`` nor ``"image"``.
+        If the domain is neither ``"measurement"`` nor ``"image"``, and as in `Ball`.
+
+    Examples
+    --------
+    Sinograms whose perturbed line integrals stay non-negative:
+
+    >>> from stabtest.operators import Radon
+    >>> A = Radon(8, 5)
+    >>> y = A(torch.ones(1, 1, 8, 8))
+    >>> K = ball("measurement", A, torch.tensor([40.0]), floor=-y)
+    >>> bool((y + K.maximise_linear(-torch.ones_like(y)) >= 0).all())
+    True
     """
     match domain:
         case "measurement":
-            return MeasurementBall(operator, radius)
+            return MeasurementBall(operator, radius, norm=norm, region=region, floor=floor)
         case "image":
-            return ImageBall(operator, radius)
+            return ImageBall(operator, radius, norm=norm, region=region, floor=floor)
         case _:
             raise SearchError("domain", expected="'measurement' or 'image'", came=repr(domain))
+
+
+def _check_floor(floor: Tensor, shape: tuple[int, ...], is_complex: bool) -> None:
+    if is_complex or not floor.is_floating_point():
+        raise SearchError(
+            "floor: complex samples have no order" if is_complex else "floor: wrong kind",
+            expected="a real floor for real measurements",
+            came=f"{floor.dtype} for {'complex' if is_complex else 'real'} measurements",
+            remedy="leave the floor out",
+        )
+    if not fits(floor, shape):
+        raise SearchError("floor: wrong shape", expected=f"one that broadcasts to {shape}", came=str(tuple(floor.shape)))
+    if not bool((floor <= 0).all()):  # NaN is not
+        raise SearchError(
+            "floor: zero perturbation is below it",
+            expected="no positive entry",
+            came=f"{int((~(floor <= 0)).sum())} entries positive or NaN, the largest {float(floor.max())}",
+            remedy="where a measurement is negative already, use floor = (-y).clamp_max(0)",
+        )
