@@ -23,7 +23,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,13 +32,13 @@ from stabtest.errors import NetworkError, SearchError
 from stabtest.operators.base import LinearOperator, Space
 from stabtest.search.constraints import Domain
 from stabtest.search.leader import damage
+from stabtest.search.norms import Norm
 from stabtest.search.objectives import Objective
 from stabtest.search.probe import fingerprint, probe
 from stabtest.search.problem import Reconstructor
 from stabtest.search.result import WorstCase
 from stabtest.search.verify import TOLERANCE
 
-Norm = Literal["l2", "linf"]
 SAME_OPERATOR = 1e-5
 """Largest relative difference of two operators' probes that counts as the same operator."""
 
