@@ -29,7 +29,7 @@ from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.constraints import Domain
 from stabtest.search.norms import SHAPES, Norm
-from stabtest.search.regions import check_region, measured_samples
+from stabtest.search.regions import measured_samples
 
 RadiusUnit = Literal["relative", "noise", "absolute"]
 
@@ -147,7 +147,7 @@ def noise_size(
     Raises
     ------
     SearchError
-        In the image domain, or if the noise level is missing, not positive or not one per image.
+        In the image domain, if the noise level is missing, not positive or not one per image, or the region does not fit.
 
     Examples
     --------
@@ -178,9 +178,7 @@ def noise_size(
         raise SearchError("noise_std", expected="positive and finite", came=str(sigma.tolist()))
     if norm == "linf":
         return sigma
-    samples = measured_samples(operator, device=y.device)
-    if region is not None:
-        samples = samples & check_region(region, operator.range).to(y.device)
+    samples = measured_samples(operator, region, device=y.device)
     return sigma * samples.sum().to(torch.float64).sqrt().to(sigma.dtype)
 
 

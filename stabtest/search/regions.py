@@ -24,13 +24,22 @@ from stabtest.operators import FineFourier, FineMultiCoilFourier, Fourier, Multi
 from stabtest.operators.base import LinearOperator, Space
 
 
-def measured_samples(operator: LinearOperator, *, device: torch.device | str = "cpu") -> Tensor:
-    """Which samples the scanner measures: boolean, ``operator.range.shape``.
+def measured_samples(operator: LinearOperator, region: Tensor | None = None, *, device: torch.device | str = "cpu") -> Tensor:
+    """Which samples the scanner measures, of those in a region: boolean, ``operator.range.shape``.
+
+    Parameters
+    ----------
+    operator
+        Any whose `restrict` is the choice of some samples.
+    region
+        Boolean, broadcastable to ``operator.range.shape``; None: everywhere.
+    device
+        Where to compute.
 
     Raises
     ------
     SearchError
-        If the operator's `restrict` is not the choice of some samples, or chooses none.
+        If the operator's `restrict` does something else, nothing is measured in the region, or the region does not fit.
 
     Examples
     --------
@@ -51,7 +60,18 @@ def measured_samples(operator: LinearOperator, *, device: torch.device | str = "
         )
     if not bool(measured.any()):
         raise SearchError(f"{type(operator).__name__}: nothing is measured", expected="at least one sample", came="none")
-    return measured[0]
+    measured = measured[0]
+    if region is None:
+        return measured
+    inside = measured & check_region(region, space).to(measured.device)
+    if not bool(inside.any()):
+        raise SearchError(
+            "region: nothing in it is measured",
+            expected="at least one measured sample",
+            came=f"none of the {int(measured.sum())}",
+            remedy="choose another region; band, one_coil and views of stabtest.search.regions check what they make",
+        )
+    return inside
 
 
 def check_region(region: Tensor, space: Space) -> Tensor:
