@@ -102,10 +102,10 @@ def load(name: str) -> Entry:
         )
     from safetensors.torch import load_file
 
-    from reconstructors.unet import UNet
+    from reconstructors.architectures import build
 
     card = read_card(name)
-    module = UNet(**card["architecture"])
+    module = build(card["architecture"], card["settings"])
     weights = HERE / "weights" / card["weights"]
     module.load_state_dict(load_file(weights))
     return Entry(

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import reconstructors
-from experiments.training.evaluate import evaluate, write
+from experiments.training.evaluate import evaluate, round_weights, write
 from experiments.training.recipes import RECIPES
 from experiments.training.train import train
 
@@ -27,6 +27,7 @@ def main() -> None:
     recipe = RECIPES[arguments.name]
     folder = arguments.folder or Path("runs") / recipe.name
     network = train(recipe, folder, threads=arguments.threads)
+    round_weights(network, recipe)
     metrics = evaluate(network, recipe)
     write(network, recipe, folder, metrics, to=arguments.to, threads=arguments.threads)
     print(json.dumps(metrics, indent=1))

@@ -17,12 +17,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.training.data import add_noise, simulate
 from experiments.training.recipes import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED, Recipe
 from reconstructors.tv import TotalVariation
-from reconstructors.unet import UNet
 from stabtest.metrics import nrmse, psnr
 from stabtest.networks import WrappedNetwork, wrap
 from stabtest.operators.base import LinearOperator
@@ -32,13 +31,35 @@ DESCRIPTIONS = {
     "Cartesian MRI with 4x undersampling, trained on head phantoms.",
     "fbpconvnet-ell50": "FBPConvNet (Jin et al. 2017) at smaller width, the 'Ell 50' of Antun et al. 2020: residual U-Net after filtered "
     "back-projection from 50 parallel views, trained on random ellipses.",
+    "cascade-mri": "Deep cascade of convolutions and data consistency ('Deep MRI'; Schlemper et al. 2018) with learned data weights, "
+    "single-coil Cartesian MRI with 4x undersampling, trained on head phantoms.",
+    "automap-mri": "AUTOMAP (Zhu et al. 2018) at 40 x 40: two dense layers with tanh straight from the measured samples, then "
+    "convolutions; single-coil Cartesian MRI with 4x undersampling, trained on head phantoms, for one size and mask only.",
+    "dagan-mri": "DAGAN (Yang et al. 2018): residual U-Net after zero-filling, trained against a discriminator with pixel, k-space and "
+    "feature losses (features of the discriminator instead of VGG), single-coil Cartesian MRI with 4x undersampling, head phantoms.",
+}
+LOSSES = {
+    "mean square": "mean squared error",
+    "adversarial": "mean squared error in the image and on the measured samples, distance of the discriminator's features (0.2), "
+    "adversary (0.3; both relative to the pixel term's gradient at the image); the loss curve is that of the mean squared error",
 }
 TV_ITERATIONS = 300
 
 
-def as_shipped(network: UNet, recipe: Recipe) -> WrappedNetwork:
+def as_shipped(network: nn.Module, recipe: Recipe) -> WrappedNetwork:
     """The network as an audit uses it: fed by `stabtest.networks.wrap`, which does what training did."""
-    return wrap(network, takes="pseudo_inverse", channels=recipe.channels, scale=recipe.scale)
+    return wrap(network, takes=recipe.takes, channels=recipe.channels, scale=recipe.scale)
+
+
+def round_weights(network: nn.Module, recipe: Recipe) -> None:
+    """Give the network, in place, the weights that its file will hold."""
+    if recipe.storage == "float16":
+        network.load_state_dict({key: stored(value, recipe) for key, value in network.state_dict().items()})
+
+
+def stored(value: Tensor, recipe: Recipe) -> Tensor:
+    """One tensor of the weight file."""
+    return (value.half() if recipe.storage == "float16" and value.is_floating_point() else value).contiguous()
 
 
 def held_out(recipe: Recipe, operator: LinearOperator, *, seed: int, count: int) -> tuple[Tensor, Tensor]:
@@ -78,7 +99,7 @@ def tune_tv(recipe: Recipe, operator: LinearOperator, *, count: int) -> tuple[To
     }
 
 
-def evaluate(network: UNet, recipe: Recipe, *, count: int = 40, tuning: int = 8) -> dict[str, object]:
+def evaluate(network: nn.Module, recipe: Recipe, *, count: int = 40, tuning: int = 8) -> dict[str, object]:
     """Held-out PSNR and NRMSE of direct reconstruction, TV and network, with the paired difference to TV."""
     operator = recipe.build_operator()
     tv, tv_card = tune_tv(recipe, operator, count=tuning)
@@ -104,20 +125,21 @@ def evaluate(network: UNet, recipe: Recipe, *, count: int = 40, tuning: int = 8)
     }
 
 
-def write(network: UNet, recipe: Recipe, folder: Path, metrics: dict[str, object], *, to: Path, threads: int) -> None:
+def write(network: nn.Module, recipe: Recipe, folder: Path, metrics: dict[str, object], *, to: Path, threads: int) -> None:
     """Weights as safetensors and the model card as JSON, under ``to / weights`` and ``to / cards``."""
     weights = to / "weights" / f"{recipe.name}.safetensors"
-    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, weights)
+    save_file({key: stored(value, recipe) for key, value in network.state_dict().items()}, weights)
     lines = (folder / "loss.jsonl").read_text(encoding="utf-8").splitlines()
     curve = {entry["step"]: entry["loss"] for entry in map(json.loads, lines)}
     card = {
         "name": recipe.name,
         "description": DESCRIPTIONS[recipe.name],
         "modality": recipe.modality,
-        "takes": "pseudo_inverse",
+        "takes": recipe.takes,
         "channels": recipe.channels,
         "scale": recipe.scale,
-        "architecture": recipe.network,
+        "architecture": recipe.architecture,
+        "settings": recipe.network,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "size": recipe.size,
         "operator": recipe.operator,
@@ -126,7 +148,7 @@ def write(network: UNet, recipe: Recipe, folder: Path, metrics: dict[str, object
         "training": {
             "data": f"{recipe.images} {recipe.phantom} phantoms, seeds {TRAINING_SEED} to {TRAINING_SEED + recipe.images - 1}, simulated on a "
             "grid twice as fine" + ("; mirrored, turned, random global phase" if recipe.modality == "mri" else ""),
-            "loss": "mean squared error",
+            "loss": LOSSES[recipe.objective],
             "optimiser": f"AdamW, one-cycle learning rate up to {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
             "steps": recipe.steps,
             "batch": recipe.batch,
@@ -139,6 +161,7 @@ def write(network: UNet, recipe: Recipe, folder: Path, metrics: dict[str, object
         "held_out": metrics,
         "loss_curve": [[step, curve[step]] for step in sorted(curve) if step <= 500 or step % 250 == 0],
         "weights": weights.name,
+        "weights_precision": recipe.storage,
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     (to / "cards" / f"{recipe.name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

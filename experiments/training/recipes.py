@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from reconstructors.architectures import Architecture
 from stabtest.operators.base import LinearOperator
 from stabtest.operators.fourier import Fourier
 from stabtest.operators.masks import cartesian_gaussian
@@ -25,7 +26,8 @@ class Recipe:
     """Everything that determines a trained network.
 
     ``noise`` is the standard deviation of the measurement noise: relative to the largest image value in MRI, to the largest
-    value of the sinogram in CT.
+    value of the sinogram in CT. ``takes``, ``channels`` and ``scale`` are those of `stabtest.networks.wrap`, ``architecture`` is a
+    name in `reconstructors.architectures` and ``network`` its settings.
     """
 
     name: str
@@ -36,9 +38,14 @@ class Recipe:
     noise: float
     channels: Literal["real-imag", "native"]
     scale: Literal["max", "none"]
-    network: dict[str, int]
+    network: dict[str, float]
     images: int
     steps: int
+    architecture: Architecture = "unet"
+    takes: Literal["pseudo_inverse", "measurements+operator"] = "pseudo_inverse"
+    objective: Literal["mean square", "adversarial"] = "mean square"
+    storage: Literal["float32", "float16"] = "float32"
+    """Precision of the weight file; what is evaluated has the rounded weights."""
     batch: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 1e-5
@@ -62,6 +69,15 @@ class Recipe:
         )
 
 
+_CARTESIAN: dict[str, object] = {
+    "kind": "fourier",
+    "mask": "cartesian_gaussian",
+    "acceleration": 4,
+    "centre_fraction": 0.08,
+    "seed": 0,
+}
+_TV_WEIGHTS_MRI = (1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -70,14 +86,14 @@ RECIPES = {
             modality="mri",
             phantom="head",
             size=128,
-            operator={"kind": "fourier", "mask": "cartesian_gaussian", "acceleration": 4, "centre_fraction": 0.08, "seed": 0},
+            operator=_CARTESIAN,
             noise=0.01,
             channels="real-imag",
             scale="max",
             network={"channels": 2, "width": 16, "depth": 3},
             images=2000,
             steps=7000,
-            tv_weights=(1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2),
+            tv_weights=_TV_WEIGHTS_MRI,
         ),
         Recipe(
             name="fbpconvnet-ell50",
@@ -92,6 +108,58 @@ RECIPES = {
             images=6000,
             steps=7000,
             tv_weights=(5e-4, 7e-4, 1e-3, 1.3e-3, 1.5e-3, 1.8e-3, 2.2e-3, 3e-3),
+        ),
+        Recipe(
+            name="cascade-mri",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_CARTESIAN,
+            noise=0.01,
+            architecture="cascade",
+            takes="measurements+operator",
+            channels="native",
+            scale="none",
+            network={"cascades": 5, "layers": 4, "width": 32},
+            images=2000,
+            steps=5000,
+            batch=4,
+            learning_rate=1e-3,
+            tv_weights=_TV_WEIGHTS_MRI,
+        ),
+        Recipe(
+            name="automap-mri",
+            modality="mri",
+            phantom="head",
+            size=40,
+            operator=_CARTESIAN,
+            noise=0.01,
+            architecture="automap",
+            takes="measurements+operator",
+            channels="native",
+            scale="none",
+            network={"size": 40, "acceleration": 4, "centre_fraction": 0.08, "seed": 0, "hidden": 1600, "width": 32},
+            storage="float16",
+            images=6000,
+            steps=4000,
+            batch=64,
+            learning_rate=1e-3,
+            tv_weights=(1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2, 2.4e-2),
+        ),
+        Recipe(
+            name="dagan-mri",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_CARTESIAN,
+            noise=0.01,
+            objective="adversarial",
+            channels="real-imag",
+            scale="max",
+            network={"channels": 2, "width": 16, "depth": 3},
+            images=2000,
+            steps=4000,
+            tv_weights=_TV_WEIGHTS_MRI,
         ),
     )
 }

@@ -1,8 +1,9 @@
-"""The training loop: least squares with AdamW and a one-cycle learning rate, resumable, deterministic from the seed.
+"""The training loop: AdamW with a one-cycle learning rate, resumable, deterministic from the seed.
 
 The network sees what it will see when wrapped by `stabtest.networks.wrap`: the direct reconstruction, as two real channels
-and divided by its largest modulus where the recipe says so. Most steps run in bfloat16 (the loss and the weights stay
-float32), the last ones in float32.
+and divided by its largest modulus where the recipe says so, or measurements and operator. Most steps run in bfloat16 (the loss
+and the weights stay float32), the last ones in float32. What is minimised is an objective of `experiments.training.objectives`;
+what ``loss.jsonl`` records as ``loss`` is the mean squared error of any of them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.training.data import Images, add_noise, augment, simulate
+from experiments.training.objectives import make_objective
 from experiments.training.recipes import TRAINING_SEED, Recipe
-from reconstructors.unet import UNet
+from reconstructors.architectures import build
 from stabtest.operators.base import LinearOperator
 
 CHECKPOINT_EVERY = 500
@@ -30,7 +32,7 @@ def to_channels(image: Tensor) -> Tensor:
 def make_batch(
     recipe: Recipe, operator: LinearOperator, images: Images, *, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Network input and target of one training step, ``(B, C, H, W)`` each."""
+    """Network input (image channels or complex measurements) and target ``(B, C, H, W)`` of one training step."""
     chosen = torch.randint(0, len(images.truth), (recipe.batch,), generator=generator)
     truth, measurement = images.truth[chosen], images.measurement[chosen]
     if recipe.modality == "mri":
@@ -39,7 +41,15 @@ def make_batch(
     y = add_noise(measurement, truth, recipe, operator, generator=generator)
     start = operator.pseudo_inverse(y)
     size = start.abs().flatten(1).amax(1).reshape(-1, 1, 1, 1) if recipe.scale == "max" else torch.ones(1)
-    return to_channels(start / size), to_channels(truth / size)
+    source = to_channels(start / size) if recipe.takes == "pseudo_inverse" else y / size
+    return source, to_channels(truth / size)
+
+
+def apply(network: nn.Module, recipe: Recipe, source: Tensor, operator: LinearOperator) -> Tensor:
+    """The network's image as real channels ``(B, C, H, W)``."""
+    if recipe.takes == "pseudo_inverse":
+        return network(source.contiguous(memory_format=torch.channels_last))
+    return to_channels(network(source, operator))
 
 
 def load_images(recipe: Recipe, operator: LinearOperator, folder: Path) -> Images:
@@ -53,7 +63,7 @@ def load_images(recipe: Recipe, operator: LinearOperator, folder: Path) -> Image
     return images
 
 
-def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | None = None) -> UNet:
+def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | None = None) -> nn.Module:
     """Train to the end, from the last checkpoint in ``folder`` if there is one.
 
     Parameters
@@ -75,7 +85,8 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
     print(f"{recipe.name}: {recipe.images} phantoms in {time.perf_counter() - began:.0f} s", flush=True)
 
     torch.manual_seed(recipe.seed)
-    network = UNet(**recipe.network).to(memory_format=torch.channels_last).train()
+    network = build(recipe.architecture, recipe.network).to(memory_format=torch.channels_last).train()
+    objective = make_objective(recipe, operator)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.05, div_factor=10, final_div_factor=1e3
@@ -86,9 +97,10 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
+        objective.load_state_dict(state["objective"])
         first = state["step"]
 
-    recent: list[float] = []
+    recent: list[dict[str, float]] = []
     began = time.perf_counter()
     with (folder / "loss.jsonl").open("a", encoding="utf-8") as log:
         for step in range(first, min(recipe.steps, only_steps or recipe.steps)):
@@ -97,20 +109,21 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
             source, target = make_batch(recipe, operator, images, generator=generator)
             low = step < recipe.full_precision_from * recipe.steps
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
-                estimate = network(source.contiguous(memory_format=torch.channels_last))
-            loss = (estimate.float() - target).square().mean()
+                estimate = apply(network, recipe, source, operator).float()
+            loss, terms = objective.loss(estimate, target)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            recent.append(loss.item())
+            recent.append({**terms, **objective.learn(estimate.detach(), target)})
             if (step + 1) % 50 == 0:
-                mean, recent = sum(recent) / len(recent), []
-                log.write(json.dumps({"step": step + 1, "loss": mean}) + "\n")
+                mean, recent = {name: sum(entry[name] for entry in recent) / len(recent) for name in recent[0]}, []
+                log.write(json.dumps({"step": step + 1, **mean}) + "\n")
                 log.flush()
                 rate = (time.perf_counter() - began) / (step + 1 - first)
-                print(f"{recipe.name} step {step + 1}/{recipe.steps} loss {mean:.3e} {rate:.2f} s/step", flush=True)
+                text = " ".join(f"{name} {value:.3e}" for name, value in mean.items())
+                print(f"{recipe.name} step {step + 1}/{recipe.steps} {text} {rate:.2f} s/step", flush=True)
             if (step + 1) % CHECKPOINT_EVERY == 0:
                 partial = checkpoint.with_suffix(".partial")
                 torch.save(
@@ -118,6 +131,7 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
                         "network": network.state_dict(),
                         "optimiser": optimiser.state_dict(),
                         "schedule": schedule.state_dict(),
+                        "objective": objective.state_dict(),
                         "step": step + 1,
                     },
                     partial,

@@ -7,15 +7,25 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from experiments.training import train as training
 from experiments.training.data import add_noise, simulate
+from experiments.training.evaluate import round_weights, write
 from experiments.training.recipes import RECIPES
+from reconstructors.architectures import build
 from stabtest import tensors
 from stabtest.operators import masks
 
+SMALL = {
+    "unet": {"width": 4, "depth": 2},
+    "cascade": {"cascades": 2, "layers": 2, "width": 4},
+    "automap": {"size": 32, "hidden": 20, "width": 4},
+}
 TINY = {
-    name: dataclasses.replace(recipe, size=32, images=4, steps=6, batch=2, network={**recipe.network, "width": 4, "depth": 2})
+    name: dataclasses.replace(
+        recipe, size=32, images=4, steps=6, batch=2, network={**recipe.network, **SMALL[recipe.architecture]}
+    )
     for name, recipe in RECIPES.items()
 }
 
@@ -28,6 +38,38 @@ def test_resumed_run_equals_uninterrupted_run(name, tmp_path, monkeypatch):
     parts = training.train(TINY[name], tmp_path / "parts")
     for key, value in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in TINY.items() if recipe.takes == "measurements+operator"])
+def test_networks_that_take_measurements_are_given_those_of_the_target(name):
+    recipe = dataclasses.replace(TINY[name], batch=16)
+    operator = recipe.build_operator()
+    images = simulate(recipe, operator, first_seed=1, count=4)
+    source, target = training.make_batch(recipe, operator, images, generator=torch.Generator().manual_seed(0))
+    truth = torch.complex(target[:, :1], target[:, 1:])
+    noise = (source - operator.forward(truth))[:, 0, operator.mask] / truth.abs().amax((2, 3))
+    assert noise.abs().square().mean().sqrt().item() == pytest.approx(recipe.noise, rel=0.05)
+    assert (source[:, 0, ~operator.mask] == 0).all()
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_weights_that_are_evaluated_are_those_of_the_file(name, tmp_path):
+    recipe = TINY[name]
+    for folder in ("weights", "cards"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "loss.jsonl").write_text('{"step": 50, "loss": 1.0}\n')
+    torch.manual_seed(0)
+    network = build(recipe.architecture, recipe.network)
+    exact = {key: value.clone() for key, value in network.state_dict().items()}
+    round_weights(network, recipe)
+    write(network, recipe, tmp_path, {}, to=tmp_path, threads=1)
+    card = json.loads((tmp_path / "cards" / f"{name}.json").read_text())
+    again = build(card["architecture"], card["settings"])
+    again.load_state_dict(load_file(tmp_path / "weights" / card["weights"]))
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[key], value, rtol=0, atol=0)
+    changed = any(not torch.equal(value, exact[key]) for key, value in network.state_dict().items())
+    assert changed == (card["weights_precision"] == "float16")
 
 
 @pytest.mark.parametrize("name", TINY)

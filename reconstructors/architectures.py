@@ -1,0 +1,50 @@
+"""The networks of the zoo by name: what a model card or a training recipe calls ``architecture``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from stabtest.errors import NetworkError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Architecture = Literal["unet", "cascade", "automap"]
+
+
+def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
+    """A network with fresh random weights.
+
+    Parameters
+    ----------
+    architecture
+        Its name.
+    settings
+        Arguments of its class.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such architecture.
+
+    Examples
+    --------
+    >>> type(build("unet", {"channels": 1, "width": 4})).__name__
+    'UNet'
+    """
+    match architecture:
+        case "unet":
+            from reconstructors.unet import UNet
+
+            return UNet(**settings)
+        case "cascade":
+            from reconstructors.cascade import Cascade
+
+            return Cascade(**settings)
+        case "automap":
+            from reconstructors.automap import Automap
+
+            return Automap(**settings)
+        case _:
+            raise NetworkError("zoo: architecture", expected="unet, cascade or automap", came=repr(architecture))
