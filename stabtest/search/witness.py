@@ -15,7 +15,7 @@ and nothing is mended: a witness that is infeasible is put in as it is and said 
 Which operator and which measurement it belongs to is told by their fingerprints (`stabtest.search.probe`).
 
 Perturbations that were found for one network and damage another: C. Szegedy et al., *Intriguing properties of neural networks*,
-ICLR 2014, section 4.2.
+ICLR 2014.
 """
 
 from __future__ import annotations
