@@ -16,10 +16,11 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.search.leader import Leader
 from stabtest.search.problem import Problem
+from stabtest.search.published.common import rate_of
 
 
 def projected_adam(
-    problem: Problem, leader: Leader, v: Tensor, *, steps: int, learning_rate: float, epsilon: float, factor: float
+    problem: Problem, leader: Leader, v: Tensor, *, steps: int, learning_rate: float | Tensor, epsilon: float, factor: float
 ) -> None:
     """Ascend ``factor * objective^2`` from a point of the set.
 
@@ -34,10 +35,11 @@ def projected_adam(
     steps
         Adam steps; one evaluation more scores the last point.
     learning_rate, epsilon
-        ``eta`` and ``eps``.
+        ``eta``, one number or one for each image, and ``eps``.
     factor
         1 for the sum of squares, ``1 / pixels`` for their mean; it matters beside ``eps`` only.
     """
+    rate = rate_of(learning_rate, v)
     mean, square = torch.zeros_like(_real(v)), torch.zeros_like(_real(v))
     for k in range(1, steps + 1):
         evaluation = problem.evaluate(v)
@@ -45,7 +47,7 @@ def projected_adam(
         gradient = _real(tensors.scale(evaluation.gradient, 2 * factor * evaluation.value))  # grad d^2 = 2 d grad d
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
-        step = learning_rate * mean / (1 - 0.9**k) / ((square / (1 - 0.999**k)).sqrt() + epsilon)
+        step = tensors.scale(mean, rate) / (1 - 0.9**k) / ((square / (1 - 0.999**k)).sqrt() + epsilon)
         v = problem.constraint.project(v + (torch.view_as_complex(step) if v.is_complex() else step))
     leader.offer(v, problem.evaluate(v))
 

@@ -32,7 +32,7 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.search.leader import Leader
 from stabtest.search.problem import Problem
-from stabtest.search.published.common import choose, first_point
+from stabtest.search.published.common import choose, first_point, rate_of
 
 
 def antun_2020(
@@ -40,7 +40,7 @@ def antun_2020(
     leader: Leader,
     *,
     steps: int,
-    learning_rate: float = 0.01,
+    learning_rate: float | Tensor = 0.01,
     momentum: float = 0.9,
     penalty: float = 1e-3,
     start_norm: float = 1e-2,
@@ -59,7 +59,7 @@ def antun_2020(
     steps
         Gradient steps; one evaluation more scores the last point.
     learning_rate, momentum, penalty
-        ``eta``, ``gamma`` and ``lambda``; see the module for the published values.
+        ``eta`` (one number, or one for each image), ``gamma`` and ``lambda``; see the module for the published values.
     start_norm
         Norm of the random first perturbation, relative to the radius.
     stop_at_radius
@@ -91,12 +91,13 @@ def antun_2020(
     constraint = problem.constraint
     random = first_point(problem, start, generator=generator)
     v = random * start_norm if start is None else random
-    speed = torch.zeros_like(v)
+    speed, rate = torch.zeros_like(v), rate_of(learning_rate, v)
     for _ in range(steps):
         evaluation = problem.evaluate(v)
         leader.offer(v, evaluation)
         # grad 1/2 d^2 = d grad d
-        speed = momentum * speed + learning_rate * (tensors.scale(evaluation.gradient, evaluation.value) - penalty * v)
+        ascent = tensors.scale(evaluation.gradient, evaluation.value) - penalty * v
+        speed = momentum * speed + tensors.scale(ascent, rate)
         moved = constraint.project(v + speed)
         if not stop_at_radius:
             v = moved

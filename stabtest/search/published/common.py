@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stabtest import tensors
 from stabtest.search.problem import Problem
 from stabtest.search.starts import random_start
 
@@ -34,3 +35,9 @@ def first_point(problem: Problem, start: Tensor | None, *, generator: torch.Gene
 def choose(condition: Tensor, this: Tensor, that: Tensor) -> Tensor:
     """Image by image, ``this`` where the condition ``(B,)`` holds and ``that`` elsewhere."""
     return torch.where(condition.reshape(-1, *([1] * (this.ndim - 1))), this, that)
+
+
+def rate_of(learning_rate: float | Tensor, like: Tensor) -> Tensor:
+    """A learning rate, one number or ``(B,)``, as one number for each image, ``(B,)``, of the real precision of ``like``."""
+    rate = torch.as_tensor(learning_rate, dtype=tensors.real_dtype(like.dtype), device=like.device)
+    return rate.expand(len(like))

@@ -34,7 +34,7 @@ def darestani_2021(
     leader: Leader,
     *,
     steps: int,
-    learning_rate: float = 0.01,
+    learning_rate: float | Tensor = 0.01,
     epsilon: float = 1e-8,
     start_norm: float = 1e-4,
     generator: torch.Generator,
@@ -51,7 +51,7 @@ def darestani_2021(
     steps
         Adam steps; one evaluation more scores the last point.
     learning_rate, epsilon
-        As published; see the module for the rates.
+        As published, see the module for the rates; one number, or one for each image, ``(B,)``.
     start_norm
         Norm of the random first perturbation relative to that of the measurement (of the pseudo-inverse's image, for perturbations of
         the image); brought into the set if that is smaller.

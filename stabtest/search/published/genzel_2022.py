@@ -30,7 +30,7 @@ def genzel_2022(
     leader: Leader,
     *,
     steps: int,
-    learning_rate: float = 5.0,
+    learning_rate: float | Tensor = 5.0,
     epsilon: float = 1e-5,
     generator: torch.Generator,
     start: Tensor | None = None,
@@ -46,7 +46,7 @@ def genzel_2022(
     steps
         Adam steps; one evaluation more scores the last point.
     learning_rate, epsilon
-        As published.
+        As published; the rate one number, or one for each image, ``(B,)``.
     generator
         For the first perturbation.
     start
