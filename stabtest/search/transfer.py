@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -216,7 +217,7 @@ def transfer_matrix(
 
     def find(name: str, **more: Any) -> WorstCase:  # noqa: ANN401
         f = reconstructors[name]
-        tell = None if progress is None else lambda done, planned: progress(name, done, planned)
+        tell = None if progress is None else partial(progress, name)
         # Its own generator: neither the order of the methods nor what the others do changes a search.
         generator = torch.Generator().manual_seed(seed)
         own_truth = None if truth is None else {"truth": truth}
