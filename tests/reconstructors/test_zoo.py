@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import reconstructors
 from experiments.training.evaluate import by_ones, held_out
@@ -14,7 +16,9 @@ from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
 
-NETWORKS = ["fbpconvnet-ell50", "unet-mri"]
+NETWORKS = ["cascade-mri", "fbpconvnet-ell50", "unet-mri"]
+MOST_BYTES = 60e6
+"""Bytes of all weights together."""
 
 
 def test_every_name_loads():
@@ -38,6 +42,18 @@ def test_card_matches_the_weights(name):
     assert not entry.module.training
     losses = [loss for _, loss in entry.card["loss_curve"]]
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_all_weights_together_are_small():
+    assert sum(reconstructors.load(name).weights.stat().st_size for name in NETWORKS) < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_precision_of_the_file_is_that_of_the_card(name):
+    entry = reconstructors.load(name)
+    kinds = {value.dtype for value in load_file(entry.weights).values() if value.is_floating_point()}
+    assert kinds == {getattr(torch, entry.card["weights_precision"])}
+    assert {value.dtype for value in entry.module.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
