@@ -8,9 +8,9 @@ to which network. `replay` puts it into any network, from the stored numbers alo
 
 Feasibility is recomputed in float64 by the definition of the set and not by the code that searched,
 
-    violation = ( (||v|| - R)^+ + ||v - P v|| + ||v outside the region|| + ||(floor - v)^+|| ) / R,
+    violation = ( (||v|| - R)^+ + ||v - P v|| + ||v outside the region|| + ||(floor - v)^+|| ) / R
 
-and nothing is mended: a witness that is infeasible is put in as it is and said to be infeasible.
+in the norm of the set, and nothing is mended: a witness that is infeasible is put in as it is and said to be infeasible.
 
 Which operator and which measurement it belongs to is told by their fingerprints (`stabtest.search.probe`).
 
@@ -319,11 +319,11 @@ def violation(witness: Witness, operator: LinearOperator) -> Tensor:
     radius = size.clamp_min(torch.finfo(torch.float64).tiny) if witness.radius is None else witness.radius.to(torch.float64)
     outside = (size - radius).clamp_min(0)
     if witness.domain == "measurement":
-        outside = outside + tensors.norm(v - operator.restrict(v))
+        outside = outside + _size(v - operator.restrict(v), witness.norm)
     if witness.region is not None:
-        outside = outside + tensors.norm(torch.where(witness.region, torch.zeros_like(v), v))
+        outside = outside + _size(torch.where(witness.region, torch.zeros_like(v), v), witness.norm)
     if witness.floor is not None:
-        outside = outside + tensors.norm((witness.floor.to(torch.float64) - v).clamp_min(0).expand_as(v))
+        outside = outside + _size((witness.floor.to(torch.float64) - v).clamp_min(0).expand_as(v), witness.norm)
     # What is not a number is not inside.
     return torch.nan_to_num(outside / radius, nan=math.inf, posinf=math.inf)
 

@@ -8,6 +8,7 @@ import torch
 
 from stabtest.errors import NetworkError, SearchError
 from stabtest.operators import Fourier, Identity, Radon
+from stabtest.search.constraints import ball
 from stabtest.search.verify import TOLERANCE
 from stabtest.search.witness import Witness, replay, same_operator, violation, witness_of
 from stabtest.search.worst_case import worst_case
@@ -87,6 +88,22 @@ def test_violation_of_region_and_floor():
     assert violation(replace(witness, region=region), Identity((4, 4))).item() == pytest.approx(0.4)
     assert violation(replace(witness, floor=torch.full((4, 4), -0.1)), Identity((4, 4))).item() == pytest.approx(0.3)
     assert violation(replace(witness, region=~torch.zeros(4, 4, dtype=torch.bool)), Identity((4, 4))).item() == 0
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("size", [0.5, 1.5])
+def test_two_ways_to_judge_agree(lab, norm, size):
+    """The search's own set says the same of points inside it and outside its norm; the code is another."""
+    A = Radon(8, 5)
+    y = A.forward(torch.ones(2, 1, 8, 8))
+    region = torch.zeros(A.range.shape, dtype=torch.bool)
+    region[..., :4] = True
+    K = ball("measurement", A, torch.tensor([0.3, 2.0]), norm=norm, region=region, floor=-y)
+    inside = K.maximise_linear(A.range.randn(2, generator=lab.seeded(1)))
+    v = size * inside
+    witness = Witness(v, domain="measurement", norm=norm, radius=K.radius, region=region, floor=-y)
+    torch.testing.assert_close(violation(witness, A), K.violation(v), rtol=1e-12, atol=1e-12)
+    assert (violation(witness, A) > 0.01).tolist() == ([False, False] if size < 1 else [True, True])
 
 
 def test_what_is_not_a_number_is_not_feasible():
