@@ -129,6 +129,7 @@ def write(network: nn.Module, recipe: Recipe, folder: Path, metrics: dict[str, o
     """Weights as safetensors and the model card as JSON, under ``to / weights`` and ``to / cards``."""
     weights = to / "weights" / f"{recipe.name}.safetensors"
     save_file({key: stored(value, recipe) for key, value in network.state_dict().items()}, weights)
+    weights.chmod(0o644)  # safetensors gives a file of its own to its owner alone
     lines = (folder / "loss.jsonl").read_text(encoding="utf-8").splitlines()
     curve = {entry["step"]: entry["loss"] for entry in map(json.loads, lines)}
     card = {

@@ -158,7 +158,7 @@ RECIPES = {
             scale="max",
             network={"channels": 2, "width": 16, "depth": 3},
             images=2000,
-            steps=4000,
+            steps=3500,
             tv_weights=_TV_WEIGHTS_MRI,
         ),
     )
