@@ -16,7 +16,7 @@ from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
 
-NETWORKS = ["cascade-mri", "fbpconvnet-ell50", "unet-mri"]
+NETWORKS = ["automap-mri", "cascade-mri", "fbpconvnet-ell50", "unet-mri"]
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
