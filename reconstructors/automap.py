@@ -93,7 +93,10 @@ class Automap(nn.Module):
 
     def _require_trained_scan(self, operator: LinearOperator) -> None:
         n = self.size
-        remedy = f"set size = {n} and the mask of the model card: dense layers know one set of samples only"
+        remedy = (
+            f"set size = {n} and the mask of the model card, and leave out tests that change the mask (sampling): dense layers know "
+            "one set of samples only"
+        )
         expected = f"single-coil k-space of {n} x {n}, {int(self.mask.sum())} samples at the places of the training"
         if not isinstance(operator, Fourier):
             raise NetworkError("automap: another scan", expected=expected, came=type(operator).__name__, remedy=remedy)
