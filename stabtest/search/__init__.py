@@ -1,21 +1,30 @@
 """Worst-case search: the admissible perturbation that damages a reconstruction most.
 
-Read in this order: `constraints` (where the search may go), `objectives` (what it makes large), `problem` (one
-evaluation, one forward and one backward), `ascent` (the method), `starts` (where it begins), `leader` (the best so
-far), `verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii),
-`baseline` (noise of the same norm), `jacobian` (the limit of small radius) and `published` (the attacks of the literature,
-for comparison).
+Read in this order: `sets`, `constraints` (where the search may go; `norms`, `regions`, `floors`, `radius`, `admissible` say it in
+words), `objectives` (what it makes large; `targets`, `similarity`), `problem` (one evaluation, one forward and one
+backward), `ascent` (the method), `starts` and `paths` (from where, and how the budget is spent), `leader` (the best so far),
+`verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii), `baseline` (noise of
+the same norm). Around it: `health` (can the gradient be believed?), `black_box` (without gradients), `jacobian` and `spectrum`
+(the limit of small radius), `universal` (one perturbation for many images), `transfer` (between methods), `witness`
+(a perturbation as a file) and `published` (the attacks of the literature, for comparison).
 """
 
+from stabtest.search.admissible import SetOptions, admissible_set
 from stabtest.search.baseline import gaussian_baseline
 from stabtest.search.constraints import Ball, ImageBall, MeasurementBall
 from stabtest.search.curve import worst_case_curve
 from stabtest.search.jacobian import JacobianNorm, Linearisation, jacobian_norm
-from stabtest.search.leader import Leader
-from stabtest.search.objectives import DistanceToClean, DistanceToTruth, Objective
+from stabtest.search.leader import Leader, PathEnd
+from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, RegionDamage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
 from stabtest.search.result import WorstCase
+from stabtest.search.similarity import StructuralDissimilarity
+from stabtest.search.targets import Lesion, LesionAppears, LesionVanishes, Target
+from stabtest.search.transfer import TransferMatrix, transfer_matrix
+from stabtest.search.universal import Universal, universal
 from stabtest.search.verify import Verified, verify
+from stabtest.search.witness import Replayed, Witness, replay, witness_of
+from stabtest.search.witness_file import load_witness, save_witness
 from stabtest.search.worst_case import worst_case
 
 __all__ = [
@@ -27,16 +36,36 @@ __all__ = [
     "ImageBall",
     "JacobianNorm",
     "Leader",
+    "Lesion",
+    "LesionAppears",
+    "LesionVanishes",
     "Linearisation",
+    "LocalDamage",
     "MeasurementBall",
     "Objective",
+    "PathEnd",
     "Problem",
     "Reconstructor",
+    "RegionDamage",
+    "Replayed",
+    "SetOptions",
+    "StructuralDissimilarity",
+    "Target",
+    "TransferMatrix",
+    "Universal",
     "Verified",
+    "Witness",
     "WorstCase",
+    "admissible_set",
     "gaussian_baseline",
     "jacobian_norm",
+    "load_witness",
+    "replay",
+    "save_witness",
+    "transfer_matrix",
+    "universal",
     "verify",
+    "witness_of",
     "worst_case",
     "worst_case_curve",
 ]

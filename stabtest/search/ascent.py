@@ -1,88 +1,80 @@
-r"""Ascent to the worst case: the damped power method and its refinement.
+r"""Ascent to the worst case: the relaxed power method and its refinement.
 
 Maximising ``phi(v) = ||f(y + e(v)) - c||`` over a ball is the maximisation of a nearly convex function (convex where ``f`` is
 affine, as between the kinks of a ReLU network). A convex function lies above its tangents, so the step that fits
 is to the point of the set where the tangent is largest,
 
-    v_{k+1} = argmax_{v in K} <grad phi(v_k), v>  =  R g_k / ||g_k||,
+    c_k = argmax_{v in K} <grad phi(v_k), v>  =  R g_k / ||g_k||,
 
-the generalised power method (Journée et al., JMLR 11 (2010), section 3: monotone for convex ``phi``; for linear ``f``
-it is the power iteration on ``J* J``). It has no step size. Where ``f`` bends, the full step overshoots and in the end
-goes back and forth between two points; averaging the corners damps that:
+the generalised power method (M. Journée, Y. Nesterov, P. Richtárik, R. Sepulchre, JMLR 11 (2010), section 3: monotone for convex
+``phi``; for linear ``f`` the power iteration on ``J* J``). It has no step size. Alone it stops in the nearest of many maxima, and
+where ``f`` bends it goes back and forth between two points. So the step is relaxed,
 
-    a_{k+1} = (1 - w) a_k + w argmax_K <g_k, .>,     v_{k+1} = argmax_K <a_{k+1}, .>.
+    a_{k+1} = a_k + w_k (c_k - a_k),     v_{k+1} = argmax_K <a_{k+1}, .>,     2 >= w_k >= 0,
 
-Since a convex ``phi`` rises under the full step until it is at a maximum, a step that does not raise it is the sign
-that ``f`` bends there. So ``w`` is 1 as long as the objective rises, and each failure multiplies it by 2/3, for each
-image on its own: nothing to tune, power iteration where that is right, and elsewhere steps that shrink as those of a
-Frank-Wolfe method must.
+as in a Krasnoselskii-Mann iteration (H. Bauschke, P. Combettes, *Convex analysis and monotone operator theory in Hilbert
+spaces*, section 5.2). With ``w = 2``, reflection, a step is weighed by what is new in it, ``2 c_k - a_k``: components that
+repeat cancel and those that grow are kept, and the path leaves shallow maxima. With ``w = 1`` it is the power method, with ``w < 1`` it
+averages and settles. So ``w`` cools from 2 to 0 within the steps that there are: annealing (S. Kirkpatrick, C. Gelatt, M. Vecchi,
+*Optimization by simulated annealing*, Science 220 (1983)) with nothing drawn at random. What a path finds therefore
+depends on how many steps it was given, and its best point comes late; ``docs/benchmarks.md`` has the comparison.
 
 The published attacks take gradient steps with a learning rate instead (`stabtest.search.published`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 import torch
 from torch import Tensor
 
 from stabtest import tensors
 from stabtest.search.leader import Leader
-from stabtest.search.problem import Problem
+from stabtest.search.problem import GradientHealth, Problem
 
-SHRINK = 2 / 3
-"""What a step that did not raise the objective multiplies ``w`` by. On trained U-Nets 1/2 does as well; any fixed ``w`` is weaker."""
+HEAT = 2.0
+"""First weight of a path from an arbitrary start; more makes the iteration diverge."""
+
+REHEAT = 1.5
+"""First weight of a path that starts where an earlier one ended: enough to leave a shallow maximum, not to forget it."""
+
+HOLD = 0.25
+"""Share of a path from an arbitrary start during which the weight stays at its first value."""
+
+COLD = 0.05
+"""Smallest weight: a step that moves nothing is wasted."""
 
 
-@dataclass(frozen=True)
-class Path:
-    """Where one ascent stands, so that it can be set aside and continued.
+def weight(step: int, steps: int, *, heat: float = HEAT, hold: float = HOLD) -> float:
+    """``w_k`` for step ``k`` of so many: ``heat`` for a share ``hold`` of them, then linearly down to nearly zero.
 
-    Attributes
-    ----------
-    iterate
-        ``v_k``, the next point to evaluate, ``(B, ...)``.
-    average
-        ``a_k``; zero at the start.
-    weight
-        ``w``, ``(B,)``; 1 at the start.
-    last, best
-        Objective at the point before, and the largest met on this path, ``(B,)``.
+    Examples
+    --------
+    >>> [round(weight(k, 8), 2) for k in range(8)]
+    [2.0, 2.0, 2.0, 1.67, 1.33, 1.0, 0.67, 0.33]
     """
-
-    iterate: Tensor
-    average: Tensor
-    weight: Tensor
-    last: Tensor
-    best: Tensor
-
-    @classmethod
-    def at(cls, start: Tensor) -> Path:
-        """A path that begins at ``start``, a point of the set."""
-        weight = torch.ones(start.shape[:1], dtype=tensors.real_dtype(start.dtype), device=start.device)
-        nothing = torch.full_like(weight, -torch.inf)
-        return cls(iterate=start, average=torch.zeros_like(start), weight=weight, last=nothing, best=nothing)
+    return max(COLD, heat * min(1.0, (1 - step / steps) / (1 - hold)))
 
 
-def ascend(problem: Problem, path: Path, leader: Leader, *, steps: int) -> Path:
-    """Damped power ascent along one path; every iterate is offered to the leader.
+def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat: float = HEAT, hold: float = HOLD) -> Tensor:
+    """One path of the relaxed power method; every iterate is offered to the leader.
 
     Parameters
     ----------
     problem
         What is maximised, over which set.
-    path
-        Where to go on from.
+    start
+        A point of the set, ``(B, ...)``.
     leader
         Keeps the best iterate of each image.
     steps
-        Gradient evaluations. Fewer are spent where no image of the batch has a usable gradient.
+        Gradient evaluations. Fewer are spent where no image of the batch has met a usable gradient.
+    heat, hold
+        See `weight`.
 
     Returns
     -------
-    Path
-        Its iterate is the point after the last step, not evaluated yet.
+    Tensor
+        The largest objective on this path, ``(B,)``.
 
     Examples
     --------
@@ -95,77 +87,35 @@ def ascend(problem: Problem, path: Path, leader: Leader, *, steps: int) -> Path:
     >>> ball = MeasurementBall(Identity((1, 2)), torch.tensor([1.0]))
     >>> problem = Problem(lambda y, A: gains * y, y, ball, DistanceToClean(y))
     >>> leader = Leader(y, planned=20)
-    >>> path = ascend(problem, Path.at(ball.maximise_linear(torch.ones(1, 1, 1, 2))), leader, steps=20)
-    >>> round(leader.value.item(), 4), leader.evaluations
+    >>> found = ascend(problem, ball.maximise_linear(torch.ones(1, 1, 1, 2)), leader, steps=20)
+    >>> round(found.item(), 4), leader.evaluations
     (3.0, 20)
     """
     constraint = problem.constraint
-    v, average, weight, last, best = path.iterate, path.average, path.weight, path.last, path.best
-    for _ in range(steps):
+    v, average = start, torch.zeros_like(start)
+    best = torch.full_like(leader.value, -torch.inf)
+    for step in range(steps):
         evaluation = problem.evaluate(v)
         leader.offer(v, evaluation)
-        weight = torch.where(evaluation.value <= last, SHRINK * weight, weight)
-        last, best = evaluation.value, torch.fmax(best, evaluation.value)
-        corner = constraint.maximise_linear(evaluation.gradient)
-        average = average + tensors.scale(corner - average, weight)
-        # An image that has met no usable gradient yet stays where it is, rather than fall back to the centre.
+        best = torch.fmax(best, evaluation.value)
+        relaxed = average + weight(step, steps, heat=heat, hold=hold) * (
+            constraint.maximise_linear(evaluation.gradient) - average
+        )
+        # An image without a usable gradient has no furthest point: it stays where it is.
+        average = torch.where(per_image(evaluation.health == GradientHealth.USABLE, v), relaxed, average)
         moved = tensors.norm(average) > 0
         v = torch.where(per_image(moved, v), constraint.maximise_linear(average), v)
         if not bool(moved.any()):
             break
-    return Path(v, average, weight, last, best)
-
-
-def race(problem: Problem, starts: list[Tensor], leader: Leader, *, steps: int) -> Path:
-    """Several ascents of which the weaker half is dropped after every quarter of the steps, image by image.
-
-    A reconstruction network has several basins, some 10 % apart in damage, and an ascent does not leave the one it started in.
-    Which is best shows after few steps, so most of the budget goes to the paths that lead (successive halving: K. Jamieson,
-    A. Talwalkar, AISTATS 2016). Each image keeps its own paths.
-
-    Parameters
-    ----------
-    problem, leader
-        As in `ascend`.
-    starts
-        Points of the set, each ``(B, ...)``.
-    steps
-        Gradient evaluations along the path that survives.
-
-    Returns
-    -------
-    Path
-        The surviving path of each image.
-    """
-    paths = [Path.at(v) for v in starts]
-    quarter, left = max(1, steps // 4), steps
-    while len(paths) > 1:
-        paths = _leading([ascend(problem, path, leader, steps=quarter) for path in paths], (len(paths) + 1) // 2)
-        left -= quarter
-    return ascend(problem, paths[0], leader, steps=max(left, quarter))
-
-
-def race_cost(starts: int, steps: int) -> int:
-    """The most evaluations per image that `race` spends.
-
-    Examples
-    --------
-    >>> race_cost(1, 20), race_cost(4, 20)  # 4 x 5, then 2 x 5, then 1 x 10
-    (20, 40)
-    """
-    quarter, left, cost = max(1, steps // 4), steps, 0
-    while starts > 1:
-        cost, left, starts = cost + starts * quarter, left - quarter, (starts + 1) // 2
-    return cost + max(left, quarter)
+    return best
 
 
 def refine(problem: Problem, leader: Leader, *, steps: int, shortest: float = 1 / 32, gain: float = 1e-6) -> None:
     r"""Monotone ascent from the leader, backtracking between where it stands and the full power step.
 
-    The candidate is ``argmax_K <v + t (w - v), .>`` with ``w = argmax_K <grad phi(v), .>``: on the sphere, the arc
-    from the leader (``t = 0``) to the full step (``t = 1``). Along it the objective rises for small ``t``, since
-    ``<grad phi, w - v> >= 0``. Each image has its own ``t``: doubled up to 1 after a success, quartered after a
-    failure.
+    The candidates lie on the way of the set from the leader (``t = 0``) to the full step ``w = argmax_K <grad phi(v), .>``
+    (``t = 1``, `stabtest.search.sets.Ball.towards`). Along it the objective rises for small ``t``, since ``<grad phi, w - v> >= 0``.
+    Each image has its own ``t``: doubled up to 1 after a success, quartered after a failure.
 
     Parameters
     ----------
@@ -184,8 +134,8 @@ def refine(problem: Problem, leader: Leader, *, steps: int, shortest: float = 1 
         active = (t >= shortest) & (tensors.norm(leader.gradient) > 0)
         if not bool(active.any()):
             return
-        here, full = leader.variable, constraint.maximise_linear(leader.gradient)
-        candidate = constraint.maximise_linear(here + tensors.scale(full - here, t))
+        here, gradient = leader.variable, leader.gradient
+        candidate = constraint.towards(here, constraint.maximise_linear(gradient), t, gradient)
         before = leader.value
         leader.offer(candidate, problem.evaluate(candidate))
         t = torch.where(leader.value - before > gain * before.abs(), (2 * t).clamp(max=1.0), t / 4)
@@ -194,12 +144,3 @@ def refine(problem: Problem, leader: Leader, *, steps: int, shortest: float = 1 
 def per_image(condition: Tensor, like: Tensor) -> Tensor:
     """A condition per image, ``(B,)``, shaped to select whole images of ``like``, ``(B, ...)``."""
     return condition.reshape(-1, *([1] * (like.ndim - 1)))
-
-
-def _leading(paths: list[Path], keep: int) -> list[Path]:
-    """For each image its ``keep`` paths of largest objective."""
-    best = torch.stack([path.best for path in paths])
-    order = best.argsort(dim=0, descending=True, stable=True)[:keep]
-    images = torch.arange(best.shape[1], device=best.device)
-    stacked = [torch.stack([getattr(path, field.name) for path in paths]) for field in fields(Path)]
-    return [Path(*(each[rank, images] for each in stacked)) for rank in order]

@@ -7,16 +7,18 @@ dimension, also for a harmless linear method; the report shows both, for the net
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.constraints import Domain, ball
+from stabtest.search.admissible import SetOptions, admissible_set
 from stabtest.search.leader import damage
 from stabtest.search.problem import Reconstructor
-from stabtest.search.worst_case import absolute_radius, reconstruct_clean, reference_norm
+from stabtest.search.worst_case import reconstruct_clean
 
 
 def gaussian_baseline(
@@ -25,17 +27,16 @@ def gaussian_baseline(
     measurement: Tensor,
     *,
     radius: float | Tensor,
-    relative: bool = True,
-    domain: Domain = "measurement",
     truth: Tensor | None = None,
     draws: int = 8,
     generator: torch.Generator | None = None,
+    **options: Unpack[SetOptions],
 ) -> Tensor:
     """Relative change under Gaussian noise scaled to exactly the radius.
 
     Parameters
     ----------
-    reconstructor, operator, measurement, radius, relative, domain, truth
+    reconstructor, operator, measurement, radius, truth, **options
         As in `stabtest.search.worst_case`.
     draws
         Noise realisations; each image has its own.
@@ -64,13 +65,16 @@ def gaussian_baseline(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     y = operator.range.check(measurement, "measurement").detach()
     clean = reconstruct_clean(reconstructor, operator, y)
-    unit = reference_norm(operator, y, domain=domain, truth=truth)
-    sphere = ball(domain, operator, absolute_radius(radius, unit if relative else torch.ones_like(unit)))
-    size = tensors.norm(clean).clamp_min(torch.finfo(unit.dtype).tiny)
+    admissible = admissible_set(operator, y, radius=radius, truth=truth, **options)
+    size = tensors.norm(clean)
+    size = size.clamp_min(torch.finfo(size.dtype).tiny)
     changes: list[Tensor] = []
     with torch.no_grad():
         for _ in range(draws):
-            noise = sphere.space.randn(len(y), generator=generator, dtype=unit.dtype, device=y.device)
-            perturbed = reconstructor(y + sphere.perturbation(sphere.maximise_linear(noise)), operator)
+            noise = admissible.space.randn(len(y), generator=generator, dtype=admissible.radius.dtype, device=y.device)
+            noise = admissible.admissible(noise)
+            # Brought to the radius as it is, not to the furthest point along it, which in the largest norm is no noise at all.
+            noise = admissible.project(tensors.scale(noise, admissible.radius / admissible.size(noise)))
+            perturbed = reconstructor(y + admissible.perturbation(noise), operator)
             changes.append(damage(tensors.norm(perturbed - clean)) / size)
     return torch.stack(changes)

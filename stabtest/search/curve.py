@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.constraints import Domain
+from stabtest.search.admissible import SetOptions
 from stabtest.search.leader import Progress
 from stabtest.search.objectives import Objective
 from stabtest.search.problem import Reconstructor
 from stabtest.search.result import WorstCase, better_of, lowered_into
-from stabtest.search.worst_case import ObjectiveName, worst_case
+from stabtest.search.worst_case import EVALUATIONS, ObjectiveName, worst_case
 
 
 def worst_case_curve(
@@ -31,24 +32,25 @@ def worst_case_curve(
     measurement: Tensor,
     *,
     radii: Sequence[float],
-    relative: bool = True,
-    domain: Domain = "measurement",
     objective: ObjectiveName | Objective = "clean",
     truth: Tensor | None = None,
-    steps: int = 20,
-    restarts: int = 2,
-    jacobian_steps: int = 4,
+    evaluations: int = EVALUATIONS,
+    restarts: int | None = None,
+    stop_early: bool = False,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
+    **options: Unpack[SetOptions],
 ) -> list[WorstCase]:
     """Worst-case searches over increasing radii, warm-started both ways; the objective found never falls.
 
     Parameters
     ----------
-    reconstructor, operator, measurement, relative, domain, objective, truth, steps, restarts, jacobian_steps, generator
+    reconstructor, operator, measurement, objective, truth, restarts, stop_early, generator, **options
         As in `worst_case`.
     radii
         Positive and strictly increasing.
+    evaluations
+        Budget of each radius on the way up; the way down adds an eighth of it.
     progress
         Called as ``progress(done, planned)``; the plan is for all radii and may grow on the way down.
 
@@ -66,7 +68,7 @@ def worst_case_curve(
     --------
     >>> from stabtest.operators import Identity
     >>> f = lambda y, A: torch.tanh(3 * y)
-    >>> curve = worst_case_curve(f, Identity((1, 2)), torch.ones(1, 1, 1, 2), radii=[0.1, 0.2], steps=8)
+    >>> curve = worst_case_curve(f, Identity((1, 2)), torch.ones(1, 1, 1, 2), radii=[0.1, 0.2], evaluations=8)
     >>> bool(curve[0].objective <= curve[1].objective)
     True
     """
@@ -80,32 +82,31 @@ def worst_case_curve(
         if progress is not None:
             progress(done + now, max(len(values) * planned, done + now))
 
-    def search(radius: float, start: Tensor | None, *, steps: int, restarts: int, jacobian_steps: int) -> WorstCase:
+    def search(radius: float, start: Tensor | None, *, evaluations: int, restarts: int | None) -> WorstCase:
         return worst_case(
             reconstructor,
             operator,
             measurement,
             radius=radius,
-            relative=relative,
-            domain=domain,
             objective=objective,
             truth=truth,
-            steps=steps,
+            evaluations=evaluations,
             restarts=restarts,
-            jacobian_steps=jacobian_steps,
             start=start,
+            stop_early=stop_early,
             generator=generator,
             progress=report,
+            **options,
         )
 
     curve: list[WorstCase] = []
     for radius in values:
         warm = curve[-1].variable if curve else None
-        curve.append(search(radius, warm, steps=steps, restarts=restarts, jacobian_steps=jacobian_steps))
+        curve.append(search(radius, warm, evaluations=evaluations, restarts=restarts))
         done += curve[-1].evaluations
     for k in range(len(values) - 2, -1, -1):
         # A few steps tell whether the basin of the larger radius is the better one here as well.
-        again = search(values[k], curve[k + 1].variable, steps=max(1, steps // 4), restarts=0, jacobian_steps=0)
+        again = search(values[k], curve[k + 1].variable, evaluations=max(1, evaluations // 8), restarts=0)
         done += again.evaluations
         curve[k] = better_of(curve[k], again)
     for k in range(1, len(values)):

@@ -7,16 +7,18 @@ evaluations against best value from which convergence is judged. Every point off
 A feasible point at which the image is not finite is the worst there can be: NaN counts as infinite damage, leads, and is
 never overtaken.
 
-Convergence is judged by doubling of the budget: if the second half of the evaluations raised the best value by more
-than 1 % over that of the first half, the search was ``"still rising"`` and a larger budget would probably find more;
-else it is ``"converged"``, which is a statement about this search and not about the network. Nothing exceeds infinite damage,
-so where that was found the search is converged.
+Convergence is judged by doubling of the budget: if the paths of the second half raised the best value by more than 1 % over that
+of the first half, the search was ``"still rising"`` and a larger budget would probably find more; else it is ``"converged"``,
+which is a statement about this search and not about the network. A path cools as it goes (`stabtest.search.ascent`), so
+only whole paths are compared: a search of one path cannot say that it has converged. Nothing exceeds infinite damage, so where
+that was found the search is converged. How far paths from independent starts end apart (`PathEnd`) says how rugged the problem is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -30,6 +32,25 @@ TOLERANCE = 0.01
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(evaluations done, evaluations planned)`` after each evaluation of the network."""
+
+
+@dataclass(frozen=True)
+class PathEnd:
+    """Where one path of a search ended.
+
+    Attributes
+    ----------
+    evaluations
+        Of the whole search so far.
+    value
+        The largest objective on this path, ``(B,)``.
+    fresh
+        Whether it began at a start of its own, not at the best point so far.
+    """
+
+    evaluations: int
+    value: Tensor
+    fresh: bool
 
 
 class Leader:
@@ -62,6 +83,7 @@ class Leader:
         self._broke = torch.zeros(batch, dtype=torch.bool, device=like.device)
         self._record: list[Tensor] = []
         self._health: list[Tensor] = []
+        self._paths: list[PathEnd] = []
         self._planned, self._progress = planned, progress
 
     def offer(self, v: Tensor, evaluation: Evaluation) -> Tensor:
@@ -106,6 +128,18 @@ class Leader:
             rows.append([(k + 1, curve[k]) for k in rises if curve[k] > -torch.inf])
         return rows
 
+    def end_path(self, value: Tensor, *, fresh: bool = True) -> None:
+        """Note that a path ends here, and the largest objective on it, ``(B,)``."""
+        self._paths.append(PathEnd(self.evaluations, damage(value), fresh))
+
+    def paths(self) -> tuple[PathEnd, ...]:
+        """The paths that have ended, in order."""
+        return tuple(self._paths)
+
+    def settled(self) -> bool:
+        """Whether a doubling of the budget no longer paid, for any image."""
+        return len(self._paths) > 1 and all(word == "converged" for word in self.status())
+
     def health(self) -> Tensor:
         """The worst `GradientHealth` met by each image, ``(B,)``."""
         return torch.stack(self._health).amax(0)
@@ -113,9 +147,16 @@ class Leader:
     def status(self) -> list[Status]:
         """The word for each image, by the rule of this module."""
         usable = ((torch.stack(self._health) == GradientHealth.USABLE).float().mean(0) >= 0.5).tolist()
-        half = torch.where(self._broke, -torch.inf, self._record[(len(self._record) - 1) // 2]).tolist()
+        half = torch.where(self._broke, -torch.inf, self._first_half()).tolist()
         last = self.value.tolist()
         return [_word(ok, early, late) for ok, early, late in zip(usable, half, last, strict=True)]
+
+    def _first_half(self) -> Tensor:
+        """Best value after the first half of the evaluations; where paths are told apart, of the paths that ended in it."""
+        if not self._paths:
+            return self._record[(len(self._record) - 1) // 2]
+        ended = [path.evaluations for path in self._paths if 2 * path.evaluations <= self.evaluations]
+        return self._record[ended[-1] - 1] if ended else torch.full_like(self.value, -torch.inf)
 
 
 def damage(value: Tensor) -> Tensor:

@@ -22,13 +22,14 @@ from torch import Tensor
 
 from stabtest import tensors
 from stabtest.errors import NetworkError
-from stabtest.search.ascent import SHRINK
 from stabtest.search.constraints import Ball
 from stabtest.search.leader import Leader, damage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
 
 Aggregate = Literal["mean", "rms", "minimum"] | float
 """How the relative changes of the images become one number; a float in (0, 1) is a quantile."""
+SHRINK = 2 / 3
+"""What a step that did not raise the objective multiplies the weight of the next corner by."""
 POWER = 8
 """How sharply images count that are away from the quantile."""
 

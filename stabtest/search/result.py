@@ -7,12 +7,13 @@ Ratios as in `stabtest.findings.records`: ``relative_change = ||f(y+e) - f(y)|| 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from stabtest.search.leader import TOLERANCE, Status
+from stabtest.search.leader import TOLERANCE, PathEnd, Status
 from stabtest.search.problem import GradientHealth
 
 
@@ -52,6 +53,8 @@ class WorstCase:
         For each image: did doubling the budget still pay (`stabtest.search.leader`)?
     health
         Worst `GradientHealth` met, ``(B,)`` integers.
+    paths
+        Where each path of the search ended, in order.
     """
 
     perturbation: Tensor
@@ -70,6 +73,17 @@ class WorstCase:
     history: list[list[tuple[int, float]]]
     status: list[Status]
     health: Tensor
+    paths: tuple[PathEnd, ...] = ()
+
+    @property
+    def spread(self) -> list[float]:
+        """How far the paths from independent starts ended apart, per image, relative to the best of them; NaN for fewer than two."""
+        ends = [path.value for path in self.paths if path.fresh]
+        if len(ends) < 2:
+            return [math.nan] * len(self.objective)
+        values = torch.stack(ends)
+        most = values.amax(0)
+        return torch.where(most == torch.inf, torch.zeros_like(most), (most - values.amin(0)) / most.abs()).tolist()
 
     @property
     def variable(self) -> Tensor:
@@ -110,6 +124,7 @@ def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
         a,
         **chosen,
         evaluations=a.evaluations + b.evaluations,
+        paths=a.paths + tuple(replace(end, evaluations=a.evaluations + end.evaluations) for end in b.paths),
         history=[_continued(left, right, a.evaluations) for left, right in zip(a.history, b.history, strict=True)],
         status=status,
         health=torch.maximum(a.health, b.health),
@@ -123,6 +138,7 @@ def lowered_into(small: WorstCase, large: WorstCase) -> WorstCase:
         radius=large.radius,
         violation=torch.zeros_like(small.violation),
         evaluations=0,
+        paths=(),
         history=[[(0, rows[-1][1])] if rows else [] for rows in small.history],
         # What is still to be found at the larger radius is for its own search to say, unless nothing is.
         status=[

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -28,12 +28,12 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
+from stabtest.search.admissible import SetOptions
 from stabtest.search.baseline import gaussian_baseline
-from stabtest.search.constraints import Domain
 from stabtest.search.leader import TOLERANCE, Status, damage
 from stabtest.search.problem import Reconstructor
 from stabtest.search.result import WorstCase, better_of
-from stabtest.search.worst_case import worst_case
+from stabtest.search.worst_case import EVALUATIONS, worst_case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,15 +156,14 @@ def transfer_matrix(
     measurement: Tensor,
     *,
     radius: float | Tensor,
-    relative: bool = True,
-    domain: Domain = "measurement",
     truth: Tensor | None = None,
-    steps: int = 20,
+    evaluations: int = EVALUATIONS,
+    restarts: int | None = None,
     feedback: bool = False,
     draws: int = 8,
     seed: int = 0,
     progress: TransferProgress | None = None,
-    **search: Any,  # noqa: ANN401
+    **options: Unpack[SetOptions],
 ) -> TransferMatrix:
     """The worst case of every method, applied to every method.
 
@@ -174,23 +173,21 @@ def transfer_matrix(
     ----------
     reconstructors
         Name to ``f``, at least one.
-    operator, measurement, radius, relative, domain, truth, steps
+    operator, measurement, radius, truth, evaluations, restarts, **options
         As in `stabtest.search.worst_case`. The radius may not depend on the method, and does not.
     feedback
-        Start one more search for each method from the best witness of the others, with a quarter of the steps.
+        Start one more search for each method from the best witness of the others, with an eighth of the budget.
     draws
         Realisations of Gaussian noise, the same for all methods.
     seed
         Of the random starts and of the noise.
     progress
         Told of every search.
-    **search
-        Passed on to every `stabtest.search.worst_case`: ``restarts``, ``jacobian_steps``, ...
 
     Raises
     ------
     SearchError
-        If there is no method, an objective is given, and as in `stabtest.search.worst_case`.
+        If there is no method, and as in `stabtest.search.worst_case`.
     NetworkError
         If a clean reconstruction is not finite.
 
@@ -209,24 +206,26 @@ def transfer_matrix(
     """
     if not reconstructors:
         raise SearchError("transfer: reconstructors", expected="at least one", came="none")
-    if {"objective", "start", "generator"} & set(search):
-        came = ", ".join(sorted({"objective", "start", "generator"} & set(search)))
-        raise SearchError("transfer", expected="the distance to the clean image, starts and noise from seed", came=came)
     y = operator.range.check(measurement, "measurement").detach()
-    common: dict[str, Any] = dict(radius=radius, relative=relative, domain=domain)
 
-    def find(name: str, **more: Any) -> WorstCase:  # noqa: ANN401
-        f = reconstructors[name]
-        tell = None if progress is None else partial(progress, name)
-        # Its own generator: neither the order of the methods nor what the others do changes a search.
-        generator = torch.Generator().manual_seed(seed)
-        own_truth = None if truth is None else {"truth": truth}
+    def find(name: str, *, evaluations: int, restarts: int | None, start: Tensor | None = None) -> WorstCase:
         return worst_case(
-            f, operator, y, generator=generator, progress=tell, **common, **(own_truth or {}), **{**search, **more}
+            reconstructors[name],
+            operator,
+            y,
+            radius=radius,
+            truth=truth,
+            evaluations=evaluations,
+            restarts=restarts,
+            start=start,
+            # Its own generator: neither the order of the methods nor what the others do changes a search.
+            generator=torch.Generator().manual_seed(seed),
+            progress=None if progress is None else partial(progress, name),
+            **options,
         )
 
     names = tuple(reconstructors)
-    found = {name: find(name, steps=steps) for name in names}
+    found = {name: find(name, evaluations=evaluations, restarts=restarts) for name in names}
     changes = _apply(reconstructors, operator, y, found)
     improved = torch.zeros(changes.shape[1:], dtype=torch.bool, device=changes.device)
     if feedback and len(names) > 1:
@@ -234,13 +233,13 @@ def transfer_matrix(
             others = changes[:, j].clone()
             others[j] = -torch.inf
             start = _pick([found[source].variable for source in names], others.argmax(0))
-            again = find(name, start=start, steps=max(1, steps // 4), restarts=0, jacobian_steps=0)
+            again = find(name, evaluations=max(1, evaluations // 8), restarts=0, start=start)
             before = found[name].relative_change
             improved[j] = again.relative_change > before * (1 + TOLERANCE)
             found[name] = better_of(found[name], again)
         changes = _apply(reconstructors, operator, y, found)
     noise = [
-        gaussian_baseline(f, operator, y, draws=draws, truth=truth, generator=_apart(seed), **common)
+        gaussian_baseline(f, operator, y, draws=draws, truth=truth, generator=_apart(seed), radius=radius, **options)
         for f in reconstructors.values()
     ]
     return TransferMatrix(names, changes, torch.stack(noise, 1), found, improved)

@@ -1,12 +1,11 @@
 r"""The worst-case search: everything in this folder put together.
 
-    maximise  phi(f(y + e))   over   e = P e, ||e|| <= R     (or e = A r, ||r|| <= R)
+    maximise  phi(f(y + e))   over   e = P e, ||e|| <= R     (or e = A r, ||r|| <= R, or another set)
 
 1. reconstruct ``y`` once: the clean image;
-2. collect starts: given ones, the Jacobian's direction and its mirror image, random ones (`stabtest.search.starts`);
-3. race damped power ascents from them (`stabtest.search.ascent`), the best feasible iterate of each image kept;
-4. refine the best monotonely;
-5. look at the witness from scratch (`stabtest.search.verify`).
+2. divide the budget into paths (`stabtest.search.paths`): relaxed power ascents (`stabtest.search.ascent`) from a given start, from
+   fresh ones (`stabtest.search.starts`) and again from the best so far, the best feasible iterate of each image kept;
+3. look at the witness from scratch (`stabtest.search.verify`).
 
 The problem is that of V. Antun, F. Renna, C. Poon, B. Adcock, A. Hansen, *On instabilities of deep learning in image
 reconstruction and the potential costs of AI*, PNAS 117 (2020), with a hard constraint in place of a penalty.
@@ -15,7 +14,7 @@ A search that fails proves nothing; what it found is a lower bound of the worst 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -23,16 +22,21 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import NetworkError, SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.ascent import race, race_cost, refine
-from stabtest.search.constraints import Domain, ImageBall, ball
+from stabtest.search.admissible import SetOptions, admissible_set
+from stabtest.search.ascent import REHEAT, ascend
+from stabtest.search.constraints import ImageBall
 from stabtest.search.leader import Leader, Progress, damage
-from stabtest.search.objectives import DistanceToClean, DistanceToTruth, Objective
+from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, vanishes_at_clean
+from stabtest.search.paths import plan
 from stabtest.search.problem import Problem, Reconstructor
 from stabtest.search.result import WorstCase
-from stabtest.search.starts import gradient_start, jacobian_starts, random_start
+from stabtest.search.similarity import StructuralDissimilarity
+from stabtest.search.starts import gradient_start, random_start
 from stabtest.search.verify import verify
 
-ObjectiveName = Literal["clean", "truth"]
+ObjectiveName = Literal["clean", "truth", "local", "ssim"]
+EVALUATIONS = 60
+"""Budget if none is given: three paths of twenty steps."""
 
 
 def worst_case(
@@ -41,16 +45,15 @@ def worst_case(
     measurement: Tensor,
     *,
     radius: float | Tensor,
-    relative: bool = True,
-    domain: Domain = "measurement",
     objective: ObjectiveName | Objective = "clean",
     truth: Tensor | None = None,
-    steps: int = 20,
-    restarts: int = 2,
-    jacobian_steps: int = 4,
+    evaluations: int = EVALUATIONS,
+    restarts: int | None = None,
     start: Tensor | None = None,
+    stop_early: bool = False,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
+    **options: Unpack[SetOptions],
 ) -> WorstCase:
     r"""Search for the admissible perturbation that damages each image most.
 
@@ -63,29 +66,27 @@ def worst_case(
     measurement
         ``y``, shape ``(B, *range)``, real or complex, zero where nothing is measured.
     radius
-        A number for all images, or one each, ``(B,)``.
-    relative
-        Whether the radius is a fraction: of ``||y||`` in the measurement domain; of ``||x||`` in the image domain,
-        with the truth ``x`` if given and else the pseudo-inverse of ``y``. Otherwise it is in the units of ``y`` or
-        ``x``.
-    domain
-        ``"measurement"``: perturbs the measured samples. ``"image"``: perturbs the object, ``e = A r``.
+        A number for all images, or one each, ``(B,)``; relative to the measurement unless ``unit`` says otherwise.
     objective
-        ``"clean"``: distance to ``f(y)``. ``"truth"``: distance to the truth. Or a callable ``image -> (B,)``.
+        ``"clean"``: distance to ``f(y)``. ``"truth"``: distance to the truth. ``"local"``: largest local change. ``"ssim"``:
+        one minus the structural similarity with ``f(y)``. Or any callable ``image -> (B,)`` (`stabtest.search.objectives`).
     truth
         ``x``, shape ``(B, 1, H, W)``; needed by the objective ``"truth"`` and for the relative errors.
-    steps
-        Gradient evaluations along the winning path. All starts together cost ``race_cost(number of starts, steps)``.
+    evaluations
+        The budget: evaluations of the network per image, each one forward and one backward. All of them count.
     restarts
-        Random starts, beside the Jacobian's pair.
-    jacobian_steps
-        Power iterations for the Jacobian's start, one evaluation each; 0 leaves that start out.
+        How many paths begin at a fresh start; about half of them if not given. 0 needs a ``start``.
     start
-        A warm start, the ``variable`` of an earlier `WorstCase`; brought to the present radius.
+        A warm start, the ``variable`` of an earlier `WorstCase`; brought to the present radius. It gets a quarter of the budget.
+    stop_early
+        Whether to end before the budget is spent once a doubling of what was spent no longer pays (`stabtest.search.leader`).
     generator
         Source of the random starts; seed 0 if not given. The same seed gives the same witness bit for bit on one machine.
     progress
         Called as ``progress(done, planned)`` after every evaluation.
+    **options
+        The set of admissible perturbations: ``unit``, ``noise_std``, ``domain``, ``norm``, ``region``, ``nonnegative``; see
+        `stabtest.search.admissible.SetOptions`.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def worst_case(
     Raises
     ------
     SearchError
-        If the radius, the objective, the budget or the start do not fit, or a relative radius is asked for a
+        If the radius, the set, the objective, the budget or the start do not fit, or a relative radius is asked for a
         measurement of zeros.
     NetworkError
         If the clean reconstruction is not finite.
@@ -110,36 +111,32 @@ def worst_case(
     >>> round(worst.gain.item(), 3), worst.status, worst.violation.item() <= 1e-6
     (3.0, ['converged'], True)
     """
-    _check_budget(steps, restarts, jacobian_steps, start)
+    _check_budget(evaluations, restarts, start)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     y = operator.range.check(measurement, "measurement").detach()
     clean = reconstruct_clean(reconstructor, operator, y)
-    reference = reference_norm(operator, y, domain=domain, truth=truth)
     if truth is not None and truth.is_complex() and not clean.is_complex():
         truth = truth.abs()  # a method that returns magnitudes is held against magnitudes
-    radii = absolute_radius(radius, reference if relative else torch.ones_like(reference))
-    distance = DistanceToClean(clean)
-    problem = Problem(reconstructor, y, ball(domain, operator, radii), _objective(objective, distance, truth))
+    constraint = admissible_set(operator, y, radius=radius, truth=truth, **options)
+    problem = Problem(reconstructor, y, constraint, _objective(objective, clean, truth))
+    like = constraint.space.zeros(len(y), dtype=constraint.radius.dtype, device=y.device)
+    leader = Leader(like, planned=evaluations, progress=progress)
 
-    by_gradient = objective != "clean"
-    number = (start is not None) + by_gradient + 2 * (jacobian_steps > 0) + restarts
-    polish = max(2, steps // 4)
-    planned = by_gradient + jacobian_steps + race_cost(number, steps) + polish
-    leader = Leader(
-        problem.constraint.space.zeros(len(y), dtype=radii.dtype, device=y.device), planned=planned, progress=progress
-    )
-
-    starts: list[Tensor] = []
     if start is not None:
-        starts.append(problem.constraint.maximise_linear(problem.constraint.space.check(start.detach(), "start")))
-    if by_gradient:
-        starts.append(gradient_start(problem, leader))
-    if jacobian_steps > 0:
-        floor = 1e-3 * reference
-        starts += jacobian_starts(problem, distance, leader, steps=jacobian_steps, floor=floor, generator=generator)
-    starts += [random_start(problem, generator=generator) for _ in range(restarts)]
-    race(problem, starts, leader, steps=steps)
-    refine(problem, leader, steps=polish)
+        warm = constraint.maximise_linear(constraint.space.check(start.detach(), "start"))
+        steps = evaluations if restarts == 0 else max(1, evaluations // 4)
+        leader.end_path(ascend(problem, warm, leader, steps=steps, heat=REHEAT, hold=0.0))
+    for k, leg in enumerate(plan(evaluations - leader.evaluations, fresh=restarts)):
+        if stop_early and leader.settled():
+            break
+        steps = leg.steps
+        if leg.kind == "again":
+            leader.end_path(ascend(problem, leader.variable, leader, steps=steps, heat=REHEAT, hold=0.0), fresh=False)
+            continue
+        v = random_start(problem, generator=generator)
+        if k == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
+            v, steps = gradient_start(problem, leader, otherwise=v), steps - 1
+        leader.end_path(ascend(problem, v, leader, steps=steps))
     return _report(problem, leader, clean, truth)
 
 
@@ -165,57 +162,31 @@ def reconstruct_clean(reconstructor: Reconstructor, operator: LinearOperator, y:
     return clean
 
 
-def reference_norm(operator: LinearOperator, y: Tensor, *, domain: Domain, truth: Tensor | None) -> Tensor:
-    """What a relative radius is relative to, ``(B,)``: ``||P y||``, or ``||x||`` in the image domain."""
-    if domain == "measurement":
-        return tensors.norm(operator.restrict(y))
-    with torch.no_grad():
-        return tensors.norm(operator.pseudo_inverse(y) if truth is None else truth)
-
-
-def absolute_radius(radius: float | Tensor, unit: Tensor) -> Tensor:
-    """``radius * unit`` for each image, ``(B,)``.
-
-    Raises
-    ------
-    SearchError
-        If there is not one positive radius, or one per image, or the unit is zero.
-    """
-    if not bool((unit > 0).all()):
-        raise SearchError(
-            "radius: relative to a measurement of zeros",
-            expected="a measurement that is not zero",
-            came=f"norms {unit.tolist()}",
-            remedy="give an absolute radius with relative=False, or leave the image out",
-        )
-    given = torch.as_tensor(radius, dtype=unit.dtype, device=unit.device)
-    if given.ndim > 1 or (given.ndim == 1 and len(given) != len(unit)):
-        raise SearchError("radius", expected=f"a number, or shape ({len(unit)},)", came=f"shape {tuple(given.shape)}")
-    return given.expand_as(unit) * unit
-
-
-def _objective(objective: ObjectiveName | Objective, clean: DistanceToClean, truth: Tensor | None) -> Objective:
+def _objective(objective: ObjectiveName | Objective, clean: Tensor, truth: Tensor | None) -> Objective:
     if callable(objective):
         return objective
-    if objective == "clean":
-        return clean
-    if objective != "truth":
-        raise SearchError("objective", expected="'clean', 'truth' or a callable", came=repr(objective))
-    if truth is None or truth.shape != clean.clean.shape:
-        came = "none" if truth is None else str(tuple(truth.shape))
-        raise SearchError("objective 'truth'", expected=f"truth of shape {tuple(clean.clean.shape)}", came=came)
-    return DistanceToTruth(truth)
+    match objective:
+        case "clean":
+            return DistanceToClean(clean)
+        case "local":
+            return LocalDamage(clean)
+        case "ssim":
+            return StructuralDissimilarity(clean, vanishes_at_clean=True)
+        case "truth":
+            if truth is None or truth.shape != clean.shape:
+                came = "none" if truth is None else str(tuple(truth.shape))
+                raise SearchError("objective 'truth'", expected=f"truth of shape {tuple(clean.shape)}", came=came)
+            return DistanceToTruth(truth)
+        case _:
+            raise SearchError("objective", expected="'clean', 'truth', 'local', 'ssim' or a callable", came=repr(objective))
 
 
-def _check_budget(steps: int, restarts: int, jacobian_steps: int, start: Tensor | None) -> None:
-    if steps < 1 or restarts < 0 or jacobian_steps < 0:
-        raise SearchError(
-            "budget",
-            expected="steps >= 1, restarts >= 0, jacobian_steps >= 0",
-            came=f"steps={steps}, restarts={restarts}, jacobian_steps={jacobian_steps}",
-        )
-    if restarts == 0 and jacobian_steps == 0 and start is None:
-        raise SearchError("starts", expected="at least one", came="none", remedy="set restarts or jacobian_steps above 0")
+def _check_budget(evaluations: int, restarts: int | None, start: Tensor | None) -> None:
+    if evaluations < 1 or (restarts is not None and restarts < 0):
+        came = f"evaluations={evaluations}, restarts={restarts}"
+        raise SearchError("budget", expected="evaluations >= 1, restarts >= 0", came=came)
+    if restarts == 0 and start is None:
+        raise SearchError("starts", expected="at least one", came="none", remedy="set restarts above 0, or give a start")
 
 
 def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | None) -> WorstCase:
@@ -247,4 +218,5 @@ def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | Non
             for word, led, value in zip(leader.status(), leader.value.tolist(), found.value.tolist(), strict=True)
         ],
         health=leader.health(),
+        paths=leader.paths(),
     )
