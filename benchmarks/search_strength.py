@@ -33,9 +33,17 @@ RADII = (0.005, 0.02, 0.08)
 
 def plan(options: argparse.Namespace) -> list[jobs.Job]:
     """Every job that is asked for, whether its result is there or not."""
+    code = {setting.family: jobs.code_of(setting.family) for setting in methods.settings()}
     return [
         jobs.Job(
-            name, subjects.size_of(name, options.size), radius, chunk, setting.family, setting.label, tuple(options.budgets)
+            network=name,
+            size=subjects.size_of(name, options.size),
+            radius=radius,
+            images=chunk,
+            family=setting.family,
+            label=setting.label,
+            budgets=tuple(options.budgets),
+            code=code[setting.family],
         )
         for name in options.networks
         for radius in options.radii
@@ -106,6 +114,9 @@ def report(options: argparse.Namespace) -> int:
     for verdict in verdicts:
         if verdict.failures and verdict.scope == options.judge:
             print(f"\n{verdict.goal}; where it is not met:\n" + "\n".join(f"  {failure}" for failure in verdict.failures))
+    old = sorted({row.family for row in rows if row.code != jobs.code_of(row.family)})
+    if old:
+        print(f"\nfound by another version of the source than the present one: {', '.join(old)}")
     seconds = sum(row.seconds for row in rows)
     print(f"\n{sum(row.evaluations for row in rows)} evaluations of one image each, {seconds / 3600:.2f} hours of one core")
     return int(not all(verdict.met for verdict in verdicts if verdict.scope == options.judge))

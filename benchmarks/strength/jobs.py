@@ -6,11 +6,13 @@ method: what other code found is not taken for what this code finds. Later lines
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -22,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Job:
-    """One method with its settings against one reconstructor at one radius, on several images."""
+    """One method with its settings against one reconstructor at one radius, on several images.
+
+    ``code`` is the digest of the method's source when the work was planned (`code_of`).
+    """
 
     network: str
     size: int
@@ -30,7 +35,8 @@ class Job:
     images: tuple[int, ...]
     family: str
     label: str
-    budgets: tuple[int, ...] = methods.BUDGETS
+    budgets: tuple[int, ...]
+    code: str
 
 
 @dataclass(frozen=True)
@@ -103,20 +109,35 @@ def execute(job: Job) -> list[Row]:
             evaluations=found.evaluations,
             seconds=round(seconds, 3),
             problem=subject.digest,
-            code=code_of(job.family),
+            code=job.code,
         )
         for place, number in enumerate(job.images)
     ]
 
 
 def code_of(family: str) -> str:
-    """Digest of the source that a method's values depend on beside PyTorch and the problem."""
+    """Digest of the source that a method's values depend on beside PyTorch and the problem; comments and docstrings do not count."""
     folder = ROOT / "stabtest" / "search"
     files = sorted(folder.glob("*.py")) if family == "default" else sorted((folder / "published").glob("*.py"))
     total = hashlib.sha256(torch.__version__.encode())
     for file in files:
-        total.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        state = file.stat()
+        total.update(f"{file.name} {_meaning_of(file, state.st_mtime_ns, state.st_size)}\0".encode())
     return total.hexdigest()[:12]
+
+
+@lru_cache(maxsize=256)
+def _meaning_of(file: Path, changed: int, size: int) -> str:
+    return hashlib.sha256(meaning(file.read_text(encoding="utf-8")).encode()).hexdigest()
+
+
+def meaning(source: str) -> str:
+    """Python source without comments, layout and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 def read(path: Path) -> list[Row]:
@@ -132,6 +153,7 @@ def read(path: Path) -> list[Row]:
             if number < len(lines) - 1:
                 raise
             continue
+        rows.pop(row.address, None)  # so that the order is that of the last writing
         rows[row.address] = row
     return list(rows.values())
 
@@ -151,11 +173,10 @@ def latest(rows: Iterable[Row]) -> list[Row]:
 
 def missing(job: Job, done: dict[tuple[object, ...], Row], *, digest: str) -> Job | None:
     """The job for those of its images that the record lacks, or None."""
-    code = code_of(job.family)
     wanted = set(job.budgets) if not job.label.startswith("long") else {methods.LONG}
     left = []
     for image in job.images:
-        address = (job.network, job.size, job.radius, image, job.family, job.label, digest, code)
+        address = (job.network, job.size, job.radius, image, job.family, job.label, digest, job.code)
         if address not in done or not wanted <= set(done[address].best):
             left.append(image)
     return Job(**{**asdict(job), "images": tuple(left)}) if left else None

@@ -11,7 +11,6 @@ not counted. All of this is generous to the grids: the best value is taken for e
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from torch import Tensor
 
 from benchmarks.strength.subjects import Subject
 from stabtest.search import DistanceToClean, Leader, MeasurementBall, Problem, WorstCase, published, verify, worst_case
-from stabtest.search.ascent import race_cost
 from stabtest.search.starts import random_start
 
 BUDGETS = (5, 10, 20, 50, 100)
@@ -95,14 +93,16 @@ def default_search(subject: Subject, radius: Tensor, *, evaluations: int, restar
 
     The one place where the benchmark depends on how that search is asked for a budget.
     """
-    options: dict[str, object] = {"radius": radius, "relative": False, "generator": seeded()}
-    if "evaluations" in inspect.signature(worst_case).parameters:
-        options["evaluations"] = evaluations
-        if restarts is not None:
-            options["restarts"] = restarts
-    else:
-        options |= _planned(evaluations, 2 if restarts is None else restarts)
-    return worst_case(subject.reconstructor, subject.operator, subject.measurement, **options)  # type: ignore[arg-type]
+    return worst_case(
+        subject.reconstructor,
+        subject.operator,
+        subject.measurement,
+        radius=radius,
+        unit="absolute",
+        evaluations=evaluations,
+        restarts=restarts,
+        generator=seeded(),
+    )
 
 
 def seeded() -> torch.Generator:
@@ -197,13 +197,3 @@ def _adam_rate(s: float) -> Callable[[Problem], Tensor]:
         return s * radius / math.sqrt(measured * (2 if space.is_complex else 1))
 
     return rate
-
-
-def _planned(evaluations: int, restarts: int) -> dict[str, object]:
-    """Arguments with which a search that plans by steps spends at most so many evaluations; fewer starts for small budgets."""
-    for starts in (restarts, min(restarts, 1), 0):
-        jacobian = min(4, max(1, evaluations // 4))
-        for steps in range(evaluations, 0, -1):
-            if jacobian + race_cost(2 + starts, steps) + max(2, steps // 4) <= evaluations and (steps >= 8 or starts == 0):
-                return {"jacobian_steps": jacobian, "restarts": starts, "steps": steps}
-    return {"jacobian_steps": 0, "restarts": 1, "steps": max(1, evaluations - 2)}

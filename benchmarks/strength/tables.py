@@ -159,18 +159,15 @@ def judge(rows: Iterable[Row]) -> list[Judgement]:
     for group in groups(rows):
         where = f"{group.network} {group.radius:g}"
         own = group.shares[DEFAULT]
-        for name, share in _scopes(group.images, own.get(WITHIN, [0.0] * len(group.images))):
-            scope = "mean" if name == "mean" else "image"
-            reached[scope].append((f"{where} {name}", share >= ENOUGH, f"{100 * share:.1f} %"))
+        if WITHIN in own:
+            for name, share in _scopes(group.images, own[WITHIN]):
+                reached[_scope(name)].append((f"{where} {name}", share >= ENOUGH, f"{100 * share:.1f} %"))
         for line, by_budget in group.shares.items():
-            for budget in (b for b in by_budget if b >= FROM and line != DEFAULT):
-                for (name, other), (_, mine) in zip(
-                    _scopes(group.images, by_budget[budget]), _scopes(group.images, own[budget]), strict=True
-                ):
-                    scope = "mean" if name == "mean" else "image"
-                    beaten[scope].append(
-                        (f"{where} {name} by {line} at {budget}", other <= MARGIN * mine, f"{other / mine:.3f} times")
-                    )
+            for budget in (b for b in by_budget if b >= FROM and b in own and line != DEFAULT):
+                pairs = zip(_scopes(group.images, by_budget[budget]), _scopes(group.images, own[budget]), strict=True)
+                for (name, other), (_, mine) in pairs:
+                    figure = f"{other / mine:.3f} times" if mine > 0 else "the default found nothing"
+                    beaten[_scope(name)].append((f"{where} {name} by {line} at {budget}", other <= MARGIN * mine, figure))
     first = f"the default reaches {ENOUGH:.0%} of the best found by anything within {WITHIN} evaluations"
     second = f"the default is never beaten by more than {MARGIN - 1:.0%} at an equal budget of {FROM} or more"
     return [
@@ -186,3 +183,7 @@ def _scopes(images: list[int], shares: list[float]) -> list[tuple[str, float]]:
         *((f"image {image}", share) for image, share in zip(images, shares, strict=True)),
         ("mean", sum(shares) / len(shares)),
     ]
+
+
+def _scope(name: str) -> str:
+    return "mean" if name == "mean" else "image"

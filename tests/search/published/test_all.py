@@ -87,7 +87,8 @@ def test_default_is_at_least_as_strong_with_fewer_evaluations(problem, lab, four
         fourier,
         problem.measurement,
         radius=problem.constraint.radius,
-        relative=False,
+        unit="absolute",
+        evaluations=40,
         domain="image" if isinstance(problem.constraint, ImageBall) else "measurement",
     )
     assert worst.evaluations < leader.evaluations
