@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 
 from torch import Tensor
 
+from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.constraints import Ball, Domain, ball
 from stabtest.search.norms import Norm
@@ -71,7 +72,7 @@ def admissible_set(
     Raises
     ------
     SearchError
-        If the options do not fit each other or the operator, or the radius is not positive.
+        If an option is not one of `SetOptions`, the options do not fit each other or the operator, or the radius is not positive.
 
     Examples
     --------
@@ -81,6 +82,10 @@ def admissible_set(
     >>> admissible_set(Identity((2, 8)), y, radius=2, unit="noise", noise_std=0.1).radius
     tensor([0.8000])
     """
+    # Python hands any other word through: a misspelt option would be another question, answered without a word.
+    if unknown := sorted(options.keys() - SetOptions.__optional_keys__):
+        words = ", ".join(SetOptions.__annotations__)
+        raise SearchError("options of the set", expected=words, came=", ".join(unknown), remedy="check the spelling")
     domain, norm = options.get("domain", "measurement"), options.get("norm", "l2")
     region = options.get("region")
     return ball(

@@ -28,7 +28,7 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.admissible import SetOptions
+from stabtest.search.admissible import SetOptions, admissible_set
 from stabtest.search.baseline import gaussian_baseline
 from stabtest.search.leader import TOLERANCE, Status, damage
 from stabtest.search.problem import Reconstructor
@@ -207,6 +207,7 @@ def transfer_matrix(
     if not reconstructors:
         raise SearchError("transfer: reconstructors", expected="at least one", came="none")
     y = operator.range.check(measurement, "measurement").detach()
+    admissible_set(operator, y, radius=radius, truth=truth, **options)  # refuses what does not fit before the first search
 
     def find(name: str, *, evaluations: int, restarts: int | None, start: Tensor | None = None) -> WorstCase:
         return worst_case(
