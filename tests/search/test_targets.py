@@ -96,7 +96,7 @@ def test_a_search_finds_the_exact_optimum_of_a_linear_method(objective):
     y = A(A.domain.randn(1, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + template)
     lesion = Lesion(template, region)
     worst = worst_case(
-        lambda y, A: A.pseudo_inverse(y), A, y, radius=0.1, objective=objective(lesion), steps=6, restarts=1, jacobian_steps=0
+        lambda y, A: A.pseudo_inverse(y), A, y, radius=0.1, objective=objective(lesion), evaluations=7
     )
     basis = torch.eye(size * size, dtype=torch.complex128).reshape(-1, 1, size, size)
     rows = [lesion.amplitude(A.pseudo_inverse(A.restrict(unit * basis))).numpy() for unit in (1, 1j)]
@@ -122,7 +122,7 @@ def test_a_search_moves_the_lesion_of_a_nonlinear_method_further_than_noise(obje
     there = objective is LesionVanishes
     y = A(surroundings + put_in if there else surroundings)
     lesion = Lesion(put_in, region, background=thresholding(A(surroundings), A))
-    worst = worst_case(thresholding, A, y, radius=0.05, objective=objective(lesion), steps=10, restarts=1)
+    worst = worst_case(thresholding, A, y, radius=0.05, objective=objective(lesion), evaluations=20)
     before, after = lesion.amplitude(thresholding(y, A)).item(), lesion.amplitude(worst.perturbed).item()
     noises = A.restrict(A.range.randn(20, generator=torch.Generator().manual_seed(1)))
     perturbed = y + noises * worst.radius.item() / noises.flatten(1).norm(dim=1)[:, None, None, None]
@@ -147,7 +147,7 @@ def test_a_search_comes_nearer_to_its_target():
     wanted = x + 0.1 * A.domain.randn(1, generator=torch.Generator().manual_seed(1))
     distance = (wanted - x).norm().item()
     worst = worst_case(
-        lambda y, A: A.pseudo_inverse(y), A, A(x), radius=0.5 * distance, relative=False, objective=Target(wanted), steps=20
+        lambda y, A: A.pseudo_inverse(y), A, A(x), radius=0.5 * distance, unit="absolute", objective=Target(wanted)
     )
     # The identity moves by at most the radius, straight towards the target.
     assert -worst.objective.item() == pytest.approx(0.5 * distance, rel=1e-3)

@@ -29,7 +29,7 @@ def one_large(place, size=16, large=3.0):
 def test_linear_networks_against_their_matrices():
     """``T_ij = R ||D_j v_i|| / ||D_j y||`` with the top singular vector ``v_i`` of ``D_i``."""
     diagonals = {"a": one_large(2), "b": one_large(5, large=4.0), "c": np.ones(16) + np.eye(16)[2]}
-    matrix = transfer_matrix({name: gain(d) for name, d in diagonals.items()}, A, Y, radius=R, relative=False, steps=24)
+    matrix = transfer_matrix({name: gain(d) for name, d in diagonals.items()}, A, Y, radius=R, unit="absolute")
     for i, found_for in enumerate(diagonals.values()):
         v = np.eye(16)[found_for.argmax()]
         for j, applied_to in enumerate(diagonals.values()):
@@ -44,7 +44,7 @@ def test_noise_is_that_of_the_same_norm():
     """In 256 dimensions noise does ``R sqrt(mean d^2) / ||d y||`` within a few percent."""
     B, y = Identity((1, 256)), torch.ones(1, 1, 1, 256)
     d = np.linspace(1, 2, 256)
-    matrix = transfer_matrix({"a": gain(d)}, B, y, radius=R, relative=False, steps=4, draws=64)
+    matrix = transfer_matrix({"a": gain(d)}, B, y, radius=R, unit="absolute", evaluations=4, draws=64)
     expected = R * np.sqrt((d**2).mean()) / np.linalg.norm(d)
     assert matrix.noise.shape == (64, 1, 1)
     assert matrix.noise.mean().item() == pytest.approx(expected, rel=0.02)
@@ -56,7 +56,7 @@ def slow_and_fast():
     return {"fast": gain(one_large(7, 400, large=50.0)), "slow": gain(one_large(7, 400, large=1.3))}
 
 
-SMALL = dict(radius=R, relative=False, steps=4, restarts=1, jacobian_steps=1)
+SMALL = dict(radius=R, unit="absolute", evaluations=3)
 WIDE = Identity((1, 400)), torch.ones(2, 1, 1, 400)
 
 
@@ -85,7 +85,7 @@ def test_feedback_gives_the_target_the_better_witness_and_says_that_it_had_not_c
 def test_feedback_leaves_converged_searches_alone():
     """Control: where the own search found the optimum, nothing is improved and nobody is accused."""
     methods = {"a": gain(one_large(2)), "b": gain(one_large(5))}
-    matrix = transfer_matrix(methods, A, Y, radius=R, relative=False, steps=24, feedback=True)
+    matrix = transfer_matrix(methods, A, Y, radius=R, unit="absolute", feedback=True)
     assert not matrix.improved.any()
     assert matrix.not_converged == ()
 
@@ -120,7 +120,7 @@ def test_two_unets(lab, domain):
         for weight in network.parameters():
             weight.data *= 1.7
         methods[f"unet {seed}"] = networks.wrap(network, takes="pseudo_inverse", channels="real-imag")
-    matrix = transfer_matrix(methods, B, y, radius=0.05, domain=domain, steps=12, feedback=True)
+    matrix = transfer_matrix(methods, B, y, radius=0.05, domain=domain, evaluations=40, feedback=True)
     assert matrix.relative_change.shape == (3, 3, 2)
     # From scratch: witness, network, norm.
     e = matrix.witnesses["unet 0"].perturbation
@@ -137,7 +137,7 @@ def test_two_unets(lab, domain):
 
 def test_the_order_of_the_methods_does_not_matter(lab, fourier, measurement):
     methods = {"a": lab.SmallCNN(0), "b": lab.SmallCNN(1)}
-    common = dict(radius=0.1, steps=3, restarts=1)
+    common = dict(radius=0.1, evaluations=6)
     there = transfer_matrix(methods, fourier, measurement, **common)
     back = transfer_matrix(dict(reversed(methods.items())), fourier, measurement, **common)
     assert torch.equal(there.relative_change, back.relative_change.flip(0).flip(1))
@@ -148,7 +148,7 @@ def test_an_image_that_breaks_is_infinite_and_the_share_stays_a_number():
     def cliff(y, A):
         return y + 0 * torch.log(y[..., :1] - 0.97)
 
-    matrix = transfer_matrix({"cliff": cliff, "pixel": gain(one_large(0))}, A, Y, radius=R, relative=False, steps=8)
+    matrix = transfer_matrix({"cliff": cliff, "pixel": gain(one_large(0))}, A, Y, radius=R, unit="absolute", evaluations=12)
     assert torch.isinf(matrix.own[0]).all()
     assert (matrix.share[0, 0] == 1).all()
     assert not torch.isnan(matrix.share).any()
@@ -156,7 +156,7 @@ def test_an_image_that_breaks_is_infinite_and_the_share_stays_a_number():
 
 
 def test_tables(lab, fourier, measurement):
-    matrix = transfer_matrix({"a": lab.SmallCNN(0), "b": lab.SmallCNN(1)}, fourier, measurement, radius=0.1, steps=2)
+    matrix = transfer_matrix({"a": lab.SmallCNN(0), "b": lab.SmallCNN(1)}, fourier, measurement, radius=0.1, evaluations=4)
     for view in ("relative change", "share", "over noise"):
         table = matrix.frame(view)
         assert list(table.index) == list(table.columns) == ["a", "b"]
@@ -173,7 +173,7 @@ def test_tables(lab, fourier, measurement):
 
 
 def test_witnesses_are_feasible_and_of_the_radius_asked(lab, fourier, measurement):
-    matrix = transfer_matrix({"a": lab.SmallCNN(0), "b": lab.SmallCNN(1)}, fourier, measurement, radius=0.1, steps=2)
+    matrix = transfer_matrix({"a": lab.SmallCNN(0), "b": lab.SmallCNN(1)}, fourier, measurement, radius=0.1, evaluations=4)
     for worst in matrix.witnesses.values():
         assert (worst.violation <= 1e-6).all()
         torch.testing.assert_close(tensors.norm(worst.perturbation), 0.1 * tensors.norm(measurement), rtol=1e-4, atol=0)
@@ -186,7 +186,7 @@ def test_progress_names_the_method(lab, fourier, measurement):
         fourier,
         measurement,
         radius=0.1,
-        steps=2,
+        evaluations=4,
         progress=lambda *now: heard.append(now),
     )
     assert {name for name, _, _ in heard} == {"a", "b"}
@@ -196,7 +196,7 @@ def test_progress_names_the_method(lab, fourier, measurement):
 @pytest.mark.parametrize("arguments", [dict(objective="truth"), dict(start=Y), dict(radius=-1.0), dict(generator=None)])
 def test_wrong_set_up_is_refused(arguments):
     with pytest.raises(SearchError):
-        transfer_matrix({"a": gain(np.ones(16))}, A, Y, **{"radius": 0.1, "steps": 1, **arguments})
+        transfer_matrix({"a": gain(np.ones(16))}, A, Y, **{"radius": 0.1, "evaluations": 1, **arguments})
 
 
 def test_no_method_is_refused():

@@ -117,7 +117,7 @@ def test_a_quantile_is_higher_than_what_the_mean_leaves_it(lab):
 def test_one_image_is_the_worst_case(lab, fourier, measurement):
     network = lab.SmallCNN()
     found = universal(network, fourier, measurement[:1], radius=0.1, steps=24)
-    worst = worst_case(network, fourier, measurement[:1], radius=0.1, steps=24)
+    worst = worst_case(network, fourier, measurement[:1], radius=0.1)
     assert found.value == pytest.approx(worst.relative_change.item(), rel=0.02)
     assert found.radius == pytest.approx(worst.radius.item(), rel=1e-6)
 
@@ -125,7 +125,7 @@ def test_one_image_is_the_worst_case(lab, fourier, measurement):
 def test_no_more_than_the_worst_case_of_each_and_more_than_noise(lab, fourier, measurement):
     network = lab.SmallCNN(1)
     found = universal(network, fourier, measurement, radius=0.1, steps=16)
-    own = worst_case(network, fourier, measurement, radius=torch.tensor([found.radius] * 2), relative=False, steps=40)
+    own = worst_case(network, fourier, measurement, radius=torch.tensor([found.radius] * 2), unit="absolute")
     assert (found.relative_change <= own.relative_change * 1.001).all()
     assert found.value > found.noise.mean(1).max()
     assert found.noise.shape == (8, 2)

@@ -16,12 +16,12 @@ from stabtest.search.worst_case import worst_case
 
 @pytest.fixture
 def found(lab, fourier, measurement):
-    return worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, steps=4)
+    return worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, evaluations=6)
 
 
 @pytest.mark.parametrize("domain", ["measurement", "image"])
 def test_replay_on_its_own_network_finds_what_the_search_reported(lab, fourier, measurement, domain):
-    worst = worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, domain=domain, steps=4)
+    worst = worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, domain=domain, evaluations=6)
     witness = witness_of(worst, fourier, measurement)
     again = replay(witness, lab.SmallCNN(), fourier, measurement)
     torch.testing.assert_close(again.relative_change, worst.relative_change, rtol=1e-5, atol=0)
@@ -35,7 +35,7 @@ def test_replay_on_its_own_network_finds_what_the_search_reported(lab, fourier, 
 def test_replay_on_a_linear_network_is_its_matrix(lab, fourier, measurement, found, domain):
     """Oracle: the dense matrix of another network, in NumPy."""
     other = lab.ConjugateMixing(8, seed=3)
-    worst = worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, domain=domain, steps=2)
+    worst = worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, domain=domain, evaluations=3)
     again = replay(witness_of(worst, fourier, measurement), other, fourier, measurement)
     matrix = lab.dense(other, fourier, measurement[:1].to(torch.complex128), domain=domain)
     v = worst.variable[0].numpy().ravel()

@@ -18,7 +18,7 @@ from stabtest.search.worst_case import worst_case
 
 @pytest.fixture
 def witness(lab, fourier, measurement):
-    worst = worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, steps=2)
+    worst = worst_case(lab.SmallCNN(), fourier, measurement, radius=0.05, evaluations=3)
     return witness_of(
         worst,
         fourier,
