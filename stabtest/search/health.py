@@ -20,8 +20,8 @@ The names, the first that applies:
 ================  ======================================================================================================
 ``not finite``    The image or the gradient holds NaN or infinity.
 ``stochastic``    The same measurement gives another image: dropout left on, batch normalisation in training mode, random numbers.
-``disconnected``  The objective moves, and its gradient is missing or zero: ``detach``, NumPy, ``argmax``, rounding.
-``zero``          The gradient is zero and the objective does not move either: there is nothing to climb.
+``disconnected``  There is no gradient, or it is zero and the objective moves: ``detach``, NumPy, ``argmax``, rounding.
+``zero``          The gradient is zero and the objective does not move either: there is nothing to climb at this point.
 ``masked``        Some of the measured samples have no gradient, and the image depends on them.
 ``wrong``         The gradient is not the derivative: part of the network detached, a straight-through estimator, a clipped gradient.
 ``healthy``       None of these was found.
@@ -162,7 +162,7 @@ def examine(problem: Problem, *, generator: torch.Generator | None = None) -> Gr
     order: list[tuple[Health, Tensor]] = [
         ("not finite", ~finite),
         ("stochastic", stochastic),
-        ("disconnected", gone & moves),
+        ("disconnected", gone & (moves | (evaluation.health == GradientHealth.DISCONNECTED))),
         ("zero", gone),
         ("masked", masked),
         ("wrong", wrong),

@@ -120,7 +120,7 @@ BROKEN = {
     "round": (lambda y, A: quantised(A.pseudo_inverse(y), 64), "disconnected"),
     "sign": (lambda y, A: torch.sign(A.pseudo_inverse(y).real), "disconnected"),
     "constant": (lambda y, A: torch.ones_like(y) + 0 * y, "zero"),
-    "constant without graph": (lambda y, A: torch.ones_like(y), "zero"),
+    "constant without graph": (lambda y, A: torch.ones_like(y), "disconnected"),
     "straight-through": (straight_through, "wrong"),
     "branch detached": (half_detached, "wrong"),
     "clipped": (lambda y, A: Clipped.apply(A.pseudo_inverse(y)), "wrong"),
