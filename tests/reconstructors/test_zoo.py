@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ import reconstructors
 from experiments.training.evaluate import by_ones, held_out
 from experiments.training.recipes import HELD_OUT_SEED, RECIPES, TRAINING_SEED, TUNING_SEED
 from reconstructors.tv import TotalVariation
+from reconstructors.zoo import read_card
 from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
 
-NETWORKS = ["automap-mri", "cascade-mri", "fbpconvnet-ell50", "unet-mri"]
+NETWORKS = ["automap-mri", "cascade-mri", "dagan-mri", "fbpconvnet-ell50", "unet-mri"]
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
@@ -72,6 +74,21 @@ def test_held_out_figures_of_the_card_come_back(name):
     tv = TotalVariation(weight=card["tv"]["weight"], iterations=card["tv"]["iterations"])
     assert (scores[:4] > psnr(by_ones(lambda v: tv(v, operator), y[:4]), truth[:4])).all()
     assert card["psnr_gain_over_tv_db"]["interval_95"][0] > 0
+
+
+def row_of(name: str, card: dict) -> str:
+    """The row of docs/benchmarks.md."""
+    means, gain = card["held_out"]["psnr_db"], card["held_out"]["psnr_gain_over_tv_db"]
+    low, high = gain["interval_95"]
+    numbers = " | ".join(f"{means[key]:.1f}" for key in ("direct", "tv", "network"))
+    return f"| `{name}` | {numbers} | {gain['mean']:+.1f} ({low:.1f} to {high:.1f}) | {gain['images_where_tv_is_better']} |"
+
+
+def test_table_of_the_documentation_is_that_of_the_cards():
+    text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    section = text.partition("## The shipped networks beside total variation\n")[2].partition("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(table) == [row_of(name, read_card(name)) for name in NETWORKS]
 
 
 def test_seeds_of_training_tuning_and_evaluation_are_disjoint():
