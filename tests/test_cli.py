@@ -49,8 +49,7 @@ noise = 0.1
 method = "zero-filled"
 [worst_case]
 radii = [0.05]
-steps = 2
-restarts = 0
+evaluations = 4
 noise_draws = 2
 [structure]
 enabled = false
@@ -254,7 +253,8 @@ def kspace(size=32):
 BAD = {
     "no configuration": (lambda folder: (folder / "tiny.toml").unlink(), ["tiny.toml", "no such file", "stabtest init"]),
     "misspelt key": (edited("radii", "radiis"), ["tiny.toml", "radiis", '"radii"']),
-    "wrong type": (edited("steps = 2", 'steps = "2"'), ["tiny.toml", "[worst_case] steps", "integer"]),
+    "wrong type": (edited("evaluations = 4", 'evaluations = "4"'), ["tiny.toml", "[worst_case] evaluations", "integer"]),
+    "a key of an earlier version": (edited("evaluations = 4", "steps = 2"), ["tiny.toml", "[worst_case] steps", "evaluations"]),
     "not TOML": (edited("[network]", "[network"), ["tiny.toml", "TOML"]),
     "no factory file": (edited("net.py", "nett.py"), ["nett.py"]),
     "no factory in the file": (edited(":make", ":mke"), ["mke", "make"]),

@@ -49,6 +49,14 @@ from stabtest.stability import statements, summarise
 
 Row = TypeVar("Row", bound=Record)
 
+OBJECTIVES = {
+    "clean": "distance to the clean reconstruction",
+    "truth": "distance to the truth",
+    "local": "largest local change from the clean reconstruction",
+    "ssim": "loss of structural similarity to the clean reconstruction, 1 - SSIM",
+}
+"""What the search makes large, in words."""
+
 
 def assemble(
     plan: Plan, store: Store, *, gates: Sequence[Gate], ran: Ran, frozen: str, deviations: Sequence[str] = ()
@@ -153,8 +161,12 @@ def _worst_case(config: Config, rows: list[WorstCaseRow]) -> WorstCaseSection | 
         return None
     return WorstCaseSection(
         domain=section.domain,
-        objective=f"distance to the {'clean reconstruction' if section.objective == 'clean' else 'truth'}",
+        objective=OBJECTIVES[section.objective],
         radii=sorted(section.radii),
+        unit=section.unit,
+        norm=section.norm,
+        region=None if section.region is None else section.region.region.words,
+        nonnegative=section.nonnegative,
         budget=f"{worst_case_test(config).budget}; the same for every method",
         rows=rows,
     )

@@ -19,6 +19,16 @@ from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings.verdicts import UNIVERSAL
 
 
+_GONE = {
+    ("worst_case", "steps"): "evaluations = 60 is the whole budget of a radius, where it was steps along one of several paths",
+    (
+        "worst_case",
+        "jacobian_steps",
+    ): "leave it out: evaluations is the whole budget of a radius, and no start has one of its own",
+}
+"""Keys of earlier versions, and what stands in their place."""
+
+
 def load_config(path: str | Path) -> Config:
     """Read a configuration file.
 
@@ -142,6 +152,7 @@ def _explain(error: ValidationError, name: str, table: dict[str, Any]) -> Config
         keys = _keys(place[:-1])
         near = difflib.get_close_matches(str(place[-1]), keys, n=1, cutoff=0.5)
         remedy = f'did you mean "{near[0]}"' if near else f"the keys there are {', '.join(keys)}"
+        remedy = _GONE.get(place, remedy)
         return ConfigError(where, expected="a known key", came=str(place[-1]), remedy=remedy)
     if first["type"] == "missing":
         remedy = "stabtest init writes an example" if len(place) == 1 else None
@@ -205,5 +216,6 @@ def _given(place: Sequence[int | str], table: dict[str, Any]) -> str:
             "the combination given: "
             + ", ".join(f"[{key}] kind = {value[key].get('kind')!r}" for key in ("operator", "data") if key in value)
             + (f", [reference] method = {value['reference'].get('method')!r}" if "reference" in value else "")
+            + (f", [worst_case] {', '.join(value['worst_case'])}" if value.get("worst_case") else "")
         )
     return ", ".join(value) or "neither"

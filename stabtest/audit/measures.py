@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from stabtest.audit.config import Config
 from stabtest.audit.scans import check_nested_views
-from stabtest.audit.simulate import mask_family
+from stabtest.audit.simulate import make_operator, mask_family
 from stabtest.audit.subject import Subject
 from stabtest.operators import sampling_fraction
 from stabtest.stability import LipschitzTest, SamplingTest, StructureTest, WorstCaseTest, quality
@@ -79,14 +79,21 @@ def worst_case_test(config: Config) -> WorstCaseTest:
         radii=section.radii,
         domain=section.domain,
         objective=section.objective,
-        steps=section.steps,
+        evaluations=section.evaluations,
         restarts=section.restarts,
+        stop_early=section.stop_early,
+        unit=section.unit,
+        norm=section.norm,
+        region=None if section.region is None else section.region.region,
+        nonnegative=section.nonnegative,
         noise_draws=section.noise_draws,
     )
 
 
 def _worst_case(config: Config) -> Measurement:
     section, test = config.worst_case, worst_case_test(config)
+    if test.region is not None:
+        test.region.of(make_operator(config))  # a region with nothing in it is told now and not by every unit
     return Measurement(
         "worst_case",
         section.model_dump(mode="json"),

@@ -44,6 +44,8 @@ _EXAMPLES = {
     ("reference", "weight"): "0.01",
     ("reference", "iterations"): "200",
     ("sampling", "views"): "[25, 100, 200]",
+    ("worst_case", "region"): '{ kind = "high_frequencies", above = 0.5 }',
+    ("worst_case", "restarts"): "2",
 }
 _CRITERION = """\
 # Acceptance limits, one table each. Without any, everything is reported and nothing is judged.

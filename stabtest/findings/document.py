@@ -23,7 +23,8 @@ from stabtest.findings.records import (
 )
 from stabtest.findings.verdicts import Criterion, Finding
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: a radius of the worst case has a unit and a norm; in documents of version 1, which are read as before, it is relative and l2."""
 
 
 class Tool(Record):
@@ -82,8 +83,15 @@ class WorstCaseSection(Record):
     domain: Literal["measurement", "image"]
     objective: str
     radii: list[float]
+    """In the ``unit``."""
+    unit: Literal["relative", "noise", "absolute"] = "relative"
+    norm: Literal["l2", "linf"] = "l2"
+    region: str | None = None
+    """Where the perturbation was allowed to live, in words; ``None`` = everywhere that is measured."""
+    nonnegative: bool = False
+    """Whether the perturbed measurement had to stay non-negative."""
     budget: str
-    """The stated budget in words: steps, restarts, starts."""
+    """The stated budget in words: evaluations, paths, starts."""
     rows: list[WorstCaseRow]
 
 

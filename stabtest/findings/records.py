@@ -52,8 +52,16 @@ class WorstCaseRow(Record):
     domain: Literal["measurement", "image"]
     objective: str
     radius: float
-    """Relative radius: to ||y|| in the measurement domain, to ||x|| in the image domain."""
+    """In its ``unit``; relative to the measurement in the measurement domain, to the image in the image domain."""
     radius_absolute: float
+    unit: Literal["relative", "noise", "absolute"] = "relative"
+    """What the radius is a multiple of: ||y|| or ||x||, the norm of the noise, or nothing."""
+    norm: Literal["l2", "linf"] = "l2"
+    """In which the perturbation is no larger than the radius: Euclidean, or the largest modulus of a sample."""
+    region: str | None = None
+    """Where the perturbation was allowed to differ from zero, in words; ``None`` = everywhere that is measured."""
+    nonnegative: bool = False
+    """Whether ``y + e`` had to stay non-negative."""
     relative_change: float
     relative_error: float | None
     clean_error: float | None
@@ -66,12 +74,16 @@ class WorstCaseRow(Record):
     noise_change_max: float
     noise_draws: int
     violation: float
-    """``max(0, ||e|| / radius - 1)`` recomputed in float64 from the stored witness."""
+    """How far the stored witness is outside of its set, relative to the radius, recomputed in float64."""
     evaluations: int
     """Gradient evaluations spent on this radius."""
     history: list[tuple[int, float]]
-    """(gradient evaluations, best relative change so far)."""
+    """(gradient evaluations, best so far) of what was maximised: the relative change, or ``||f(y+e) - x|| / ||f(y)||`` for
+    the distance to the truth, or the objective itself."""
     status: Literal["converged", "still rising", "no usable gradient"]
+    """Whether the second half of the budget still paid; a search of one path is never called converged."""
+    spread: float | None = None
+    """How far the paths from starts of their own ended apart, relative to the best of them; ``None`` with fewer than two."""
     witness: str | None = None
     """Name of the stored perturbation."""
 

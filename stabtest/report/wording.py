@@ -54,7 +54,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Perturbation e",
         "A small change added to the measurement. Its relative radius is ‖e‖/‖y‖ in the measurement domain and ‖r‖/‖x‖ in the "
-        "image domain, where e = A r.",
+        "image domain, where e = A r. ‖·‖ is the Euclidean norm; max |e| is the largest modulus of a sample.",
     ),
     ("Relative change", "‖f(y+e) − f(y)‖ / ‖f(y)‖: how much the image changed."),
     ("Relative error", "‖f(y+e) − x‖ / ‖x‖ with the truth x: how wrong the image is. Without perturbation: clean error."),

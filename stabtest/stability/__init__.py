@@ -12,6 +12,7 @@
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.lipschitz import LipschitzTest
 from stabtest.stability.quality import quality
+from stabtest.stability.region import Region
 from stabtest.stability.sampling import SamplingTest, statements
 from stabtest.stability.structure import StructureTest
 from stabtest.stability.summary import summarise
@@ -23,6 +24,7 @@ __all__ = [
     "Method",
     "Outcome",
     "Progress",
+    "Region",
     "Resampled",
     "SamplingTest",
     "StructureTest",

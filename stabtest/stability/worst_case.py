@@ -5,13 +5,14 @@ in the samples gives severe artefacts. For each relative radius ``r`` the search
 
     max ||f(y + e) - f(y)||   subject to   ||e|| <= r ||y||,   e on measured samples only
 
-(or ``e = A p`` with ``||p|| <= r ||x||`` in the image domain, or the distance to the truth as objective). Reported are the
-relative change, the error against the truth beside that of the clean image, the gain, and the local damage
+(or ``e = A p`` with ``||p|| <= r ||x||`` in the image domain; in the largest norm; in a region; with ``r`` in multiples of the noise
+or absolute; with another objective: `stabtest.search.admissible`, `stabtest.search.worst_case`). Reported are the relative change, the error against the truth beside that of the clean image, the gain, and the local damage
 (`stabtest.metrics.local_damage`), all recomputed from the stored witness.
 
 What is found is a lower bound of the worst that exists. It means something only beside two others, which are therefore
 measured too: Gaussian noise of the same norm, and the reference method under the same search with the same budget. The
-gates: the witness is admissible (its violation is recomputed in float64), and the gradient was usable.
+gates: the witness is admissible (its violation is recomputed in float64), and the gradient was usable. How far to trust the
+search stands beside every row: whether the second half of its budget still paid, and how far its independent starts ended apart.
 
 A perturbed image that is not finite (NaN, infinity) is the worst damage there is: its row holds infinities, and its witness
 is kept like any other.
@@ -24,7 +25,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import torch
@@ -32,12 +32,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stabtest import metrics, statistics
-from stabtest.errors import ConfigError
+from stabtest.errors import ConfigError, SearchError
 from stabtest.findings.records import Picture, WorstCaseRow
+from stabtest.findings.sizes import amount
 from stabtest.networks.magnitude import comparable
-from stabtest.search import WorstCase, gaussian_baseline, worst_case_curve
+from stabtest.search import SetOptions, WorstCase, gaussian_baseline, worst_case_curve
+from stabtest.search.constraints import Domain
+from stabtest.search.norms import Norm
+from stabtest.search.paths import plan
+from stabtest.search.radius import RadiusUnit
+from stabtest.search.worst_case import EVALUATIONS, ObjectiveName
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 from stabtest.stability.pictures import display_window, error_limit, perturbation_picture, picture, slug
+from stabtest.stability.region import Region
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,17 @@ class WorstCaseTest:
     Parameters
     ----------
     radii
-        Relative radii, positive; to ``||y||`` in the measurement domain, to ``||x||`` in the image domain.
-    domain
-        Where the perturbation lives.
+        Positive, in the ``unit``.
+    domain, norm, nonnegative
+        The set of admissible perturbations (`stabtest.search.admissible.SetOptions`).
+    unit
+        Of the radii; ``"relative"`` to ``||y||`` in the measurement domain, to ``||x||`` in the image domain. ``"noise"``: multiples of
+        the noise of the case, which must be known.
+    region
+        Where the perturbation may live; None: everywhere.
     objective
-        Distance to the clean reconstruction or to the truth.
-    steps, restarts, jacobian_steps
+        What is made large: ``"clean"``, ``"truth"``, ``"local"`` or ``"ssim"``.
+    evaluations, restarts, stop_early
         The budget of each search (`stabtest.search.worst_case`).
     noise_draws
         Realisations of Gaussian noise of the same norm.
@@ -62,15 +74,20 @@ class WorstCaseTest:
     Raises
     ------
     ConfigError
-        If there is no radius, one is not positive or comes twice, or there is no draw.
+        If there is no radius, one is not positive or comes twice, the budget is no path, there is no draw, or region and domain do not
+        belong together.
     """
 
     radii: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05)
-    domain: Literal["measurement", "image"] = "measurement"
-    objective: Literal["clean", "truth"] = "clean"
-    steps: int = 20
-    restarts: int = 2
-    jacobian_steps: int = 4
+    domain: Domain = "measurement"
+    objective: ObjectiveName = "clean"
+    evaluations: int = EVALUATIONS
+    restarts: int | None = None
+    stop_early: bool = False
+    unit: RadiusUnit = "relative"
+    norm: Norm = "l2"
+    region: Region | None = None
+    nonnegative: bool = False
     noise_draws: int = 8
     pictures: bool | tuple[float, ...] = True
 
@@ -79,17 +96,36 @@ class WorstCaseTest:
             raise ConfigError("worst_case: radii", expected="different positive numbers", came=str(self.radii))
         if self.noise_draws < 1:
             raise ConfigError("worst_case: noise_draws", expected="at least 1", came=str(self.noise_draws))
+        if self.evaluations < 1 or (self.restarts is not None and self.restarts < 1):
+            came = f"evaluations={self.evaluations}, restarts={self.restarts}"
+            raise ConfigError("worst_case: budget", expected="evaluations >= 1 and restarts >= 1", came=came)
+        if self.region is not None and self.region.domain != self.domain:
+            raise ConfigError(
+                f"worst_case: region {self.region.kind}", expected=f"domain {self.region.domain!r}", came=repr(self.domain)
+            )
 
     @property
     def budget(self) -> str:
         """The stated budget, in words."""
-        starts = f"{self.restarts} random start" + ("" if self.restarts == 1 else "s")
-        return (
-            f"for each radius a race of gradient ascents from {starts}, a Jacobian start in both directions "
-            f"({self.jacobian_steps} power iterations) and the witnesses of neighbouring radii: {self.steps} steps along the path "
-            "that wins, a part of them from starts that fall behind; then a refinement; "
-            f"{self.noise_draws} draws of Gaussian noise of the same norm"
+        legs = plan(self.evaluations, fresh=self.restarts)
+        fresh = sum(leg.kind == "fresh" for leg in legs)
+        again = len(legs) - fresh
+        paths = "one path from a fresh start, which cannot say that it has converged"
+        if len(legs) > 1:
+            paths = f"{len(legs)} paths of about {round(self.evaluations / len(legs))}, {fresh} from a fresh start"
+            paths += f" and {again} again from the best point so far" if again else ""
+        words = (
+            f"for each radius {self.evaluations} evaluations of the network, each one forward and one backward pass, by the relaxed "
+            f"power method: {paths}"
         )
+        if len(self.radii) > 1:
+            words += (
+                "; above the smallest radius the first quarter of the evaluations goes on from the witness of the radius below and "
+                f"the rest is divided in the same way; then {max(1, self.evaluations // 8)} more go on from that of the radius above"
+            )
+        if self.stop_early:
+            words += "; a search ends before that once a doubling of what it spent no longer pays"
+        return f"{words}; {self.noise_draws} draws of Gaussian noise of the same norm"
 
     @property
     def drawn(self) -> frozenset[float]:
@@ -119,25 +155,27 @@ class WorstCaseTest:
         Raises
         ------
         SearchError
-            If the objective is the truth and there is none.
+            If the objective is the truth and there is none, the radii are multiples of a noise that is not known, or the set does not
+            fit the case's operator.
         NetworkError
             If the method does not return a finite image of the right shape.
         """
         clean = method(case.measurement, case.operator)
         truth = None if case.truth is None else comparable(case.truth, clean)
+        options = self.options(case)
         curve = worst_case_curve(
             method.reconstruct,
             case.operator,
             case.measurement,
             radii=sorted(self.radii),
-            domain=self.domain,
             objective=self.objective,
             truth=truth,
-            steps=self.steps,
+            evaluations=self.evaluations,
             restarts=self.restarts,
-            jacobian_steps=self.jacobian_steps,
+            stop_early=self.stop_early,
             generator=torch.Generator().manual_seed(seed),
             progress=progress,
+            **options,
         )
         rows: list[WorstCaseRow] = []
         witnesses: dict[str, NDArray[np.generic]] = {}
@@ -145,9 +183,10 @@ class WorstCaseTest:
         for radius, found in zip(sorted(self.radii), curve):
             name = slug("worst_case", case.name, method.name, f"{self.domain}-r{radius:g}")
             witnesses[name] = found.variable[0].detach().cpu().numpy()
-            rows.append(self._row(method, case, radius, found, self._noise(method, case, truth, radius, seed), name))
+            noise = self._noise(method, case, truth, radius, seed, options)
+            rows.append(self._row(method, case, radius, found, noise, name))
             if radius in self.drawn:
-                shown += _pictures(method, case, radius, found)
+                shown += _pictures(method, case, radius, amount(radius, self.unit), found)
         if shown:
             words = f"{method.name}, clean measurement"
             shown.insert(
@@ -156,17 +195,39 @@ class WorstCaseTest:
             )
         return Outcome(tuple(rows), tuple(shown), witnesses, sum(found.evaluations for found in curve))
 
-    def _noise(self, method: Method, case: Case, truth: Tensor | None, radius: float, seed: int) -> Tensor:
+    def options(self, case: Case) -> SetOptions:
+        """The set of admissible perturbations of a case, but for its radius.
+
+        Raises
+        ------
+        SearchError
+            If the radii are multiples of the noise and its level is not known or 0, or the operator has no such region.
+        """
+        options = SetOptions(unit=self.unit, domain=self.domain, norm=self.norm, nonnegative=self.nonnegative)
+        if self.unit == "noise":
+            if not case.noise_std:
+                raise SearchError(
+                    f"case {case.name}: radii in multiples of the noise",
+                    expected="a noise level that is known and above 0",
+                    came="none" if case.noise_std is None else "0",
+                    remedy='use the unit "relative"',
+                )
+            options["noise_std"] = case.noise_std
+        if self.region is not None:
+            options["region"] = self.region.of(case.operator)
+        return options
+
+    def _noise(self, method: Method, case: Case, truth: Tensor | None, radius: float, seed: int, options: SetOptions) -> Tensor:
         return gaussian_baseline(
             method.reconstruct,
             case.operator,
             case.measurement,
             radius=radius,
-            domain=self.domain,
             truth=truth,
             draws=self.noise_draws,
             # Another stream than the random starts; the same for all methods and radii.
             generator=torch.Generator().manual_seed((seed + 0x9E3779B9) % 2**63),
+            **options,
         )[:, 0]
 
     def _row(self, method: Method, case: Case, radius: float, found: WorstCase, noise: Tensor, witness: str) -> WorstCaseRow:
@@ -177,6 +238,10 @@ class WorstCaseTest:
             objective=self.objective,
             radius=radius,
             radius_absolute=float(found.radius),
+            unit=self.unit,
+            norm=self.norm,
+            region=None if self.region is None else self.region.words,
+            nonnegative=self.nonnegative,
             relative_change=float(found.relative_change),
             relative_error=None if found.relative_error is None else float(found.relative_error),
             clean_error=None if found.clean_error is None else float(found.clean_error),
@@ -188,10 +253,19 @@ class WorstCaseTest:
             noise_draws=len(noise),
             violation=float(found.violation),
             evaluations=found.evaluations,
-            history=found.history[0],
+            history=self._history(found),
             status=found.status[0],
+            spread=found.spread[0] if math.isfinite(found.spread[0]) else None,
             witness=witness,
         )
+
+    def _history(self, found: WorstCase) -> list[tuple[int, float]]:
+        """The record of the search; of an objective that is no distance in its own unit."""
+        rows = found.history[0]
+        if self.objective in ("clean", "truth"):
+            return rows
+        size = float(torch.linalg.vector_norm(found.clean))
+        return [(count, value * size) for count, value in rows]
 
 
 def monotone(rows: list[WorstCaseRow]) -> bool:
@@ -250,7 +324,7 @@ def _infinite(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _pictures(method: Method, case: Case, radius: float, found: WorstCase) -> list[Picture]:
+def _pictures(method: Method, case: Case, radius: float, size: str, found: WorstCase) -> list[Picture]:
     name, label = method.name, f"r{radius:g}"
     broken = ~torch.isfinite(found.perturbed)
     words = (
@@ -260,7 +334,6 @@ def _pictures(method: Method, case: Case, radius: float, found: WorstCase) -> li
     perturbed = torch.where(broken, torch.full_like(found.perturbed, display_window(case)[1]), found.perturbed)
     change = torch.where(broken, torch.full_like(found.perturbed, error_limit(case)), found.perturbed - found.clean)
     draw = partial(picture, case=case, section="worst_case", method=name, label=label, radius=radius)
-    size = f"{100 * radius:.3g} %"
     image = found.image_perturbation
     shown = case.operator.pseudo_inverse(found.perturbation) if image is None else image
     what = "The perturbation" if image is not None else "Direct reconstruction of the perturbation"

@@ -48,8 +48,7 @@ iterations = 5
 
 [worst_case]
 radii = [0.02, 0.05]
-steps = 2
-restarts = 0
+evaluations = 6
 noise_draws = 2
 
 [structure]

@@ -117,3 +117,58 @@ def test_every_key_is_described():
         if hasattr(field.annotation, "model_fields"):
             for key, inner in field.annotation.model_fields.items():
                 assert inner.description or hasattr(inner.annotation, "model_fields"), f"[{name}] {key}"
+
+
+WORST = MINIMAL + "[worst_case]\n"
+CT = '[network]\nzoo = "fbp"\n[operator]\nkind = "radon"\nangles = 10\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (WORST + "steps = 20", ["[worst_case] steps", "evaluations"]),
+        (WORST + "jacobian_steps = 4", ["[worst_case] jacobian_steps", "evaluations"]),
+        (WORST + "evaluation = 20", ["[worst_case] evaluation", '"evaluations"']),
+        (WORST + "evaluations = 0", ["[worst_case] evaluations", "1"]),
+        (WORST + "restarts = 0", ["[worst_case] restarts", "1"]),
+        (WORST + 'norm = "l1"', ["[worst_case] norm", "'l2' or 'linf'"]),
+        (WORST + 'region = { kind = "band", abov = 0.2 }', ["[worst_case] region.abov", '"above"']),
+        (WORST + 'region = { kind = "band", above = 0.2 }', ["[worst_case] region", "above and below", "kind, above"]),
+        (WORST + 'region = { kind = "band", above = 0.2, below = 0.3, coil = 1 }', ["[worst_case] region", "nothing else"]),
+        (WORST + "region = { above = 0.2 }", ["[worst_case] region.kind", "nothing"]),
+        (WORST + 'domain = "image"\nregion = { kind = "low_frequencies", below = 0.2 }', ["[worst_case]", "measurement"]),
+        (WORST + 'region = { kind = "disc", centre = [3, 3], radius_px = 2 }', ["[worst_case]", 'domain = "image"']),
+        (WORST + 'region = { kind = "views", views = [0] }', ["radon", "views"]),
+        (CT + '[worst_case]\nregion = { kind = "views", views = [2, 10] }', ["more than 10 angles"]),
+        (CT + '[worst_case]\nregion = { kind = "high_frequencies", above = 0.1 }', ["fourier"]),
+        (WORST + 'region = { kind = "one_coil", coil = 0 }', ["multicoil"]),
+        (WORST + "nonnegative = true", ["radon", "nonnegative"]),
+        (CT + '[worst_case]\nnonnegative = true\ndomain = "image"', ["domain", "nonnegative"]),
+        (WORST + 'unit = "noise"', ["[data] noise above 0"]),
+        (WORST + 'unit = "noise"\ndomain = "image"\n[data]\nnoise = 0.1', ["[worst_case]", "relative"]),
+    ],
+)
+def test_a_set_that_cannot_be_is_told_before_anything_runs(text, words):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, name="audit.toml")
+    message = str(caught.value)
+    assert message.startswith("audit.toml")
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WORST + 'region = { kind = "high_frequencies", above = 0.5 }\nnorm = "linf"\nstop_early = true',
+        WORST + 'domain = "image"\nregion = { kind = "box", rows = [0, 4], columns = [2, 8] }\nobjective = "local"',
+        CT + '[worst_case]\nnonnegative = true\nregion = { kind = "views", views = [0, 9] }\nobjective = "ssim"',
+        WORST + 'unit = "noise"\nradii = [1, 2]\n[data]\nnoise = 0.1',
+    ],
+)
+def test_sets_that_can_be_are_taken(text):
+    assert parse_config(text).worst_case.enabled
+
+
+def test_the_jacobian_steps_of_the_bracket_are_another_thing():
+    assert parse_config(MINIMAL + "[lipschitz]\njacobian_steps = 3").lipschitz.jacobian_steps == 3

@@ -1,6 +1,7 @@
 """``stabtest replay``: a witness of one network put into another, and what does not fit refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -53,8 +54,7 @@ noise = {noise}
 method = "zero-filled"
 [worst_case]
 radii = [0.05]
-steps = 3
-restarts = 0
+evaluations = 3
 noise_draws = 2
 domain = "{domain}"
 [structure]
@@ -81,7 +81,7 @@ def saved(folder, file, *, keep=False, name="w.npz", index=0, **changes):
     """A witness for the network of a configuration, in a file of its own."""
     config = load_config(write(folder, file, **changes))
     subject, case = load_subjects(config)[0], make_case(config, index)
-    worst = worst_case(subject.method.reconstruct, case.operator, case.measurement, radius=0.05, steps=3, restarts=0)
+    worst = worst_case(subject.method.reconstruct, case.operator, case.measurement, radius=0.05, evaluations=3)
     witness = witness_of(
         worst,
         case.operator,
@@ -116,6 +116,12 @@ def witnesses(folder, method="first"):
     return next((folder / "out" / "witnesses").glob(f"*.{method}.*.npz"))
 
 
+def bare(source, target):
+    """The perturbation alone, as earlier versions wrote it."""
+    with np.load(source) as archive:
+        np.savez(target, perturbation=archive["perturbation"])
+
+
 def test_a_witness_of_an_audit_does_again_what_the_report_says(audited):
     row = next(
         row
@@ -128,7 +134,17 @@ def test_a_witness_of_an_audit_does_again_what_the_report_says(audited):
     assert done.effects[0].gain == pytest.approx(row["gain"], rel=1e-5)
     assert done.feasible
     assert done.radius_known
-    assert done.notes == ()
+    assert done.notes == ("first is the network that it was found for (same weights)",)
+
+
+def test_a_file_of_an_earlier_version_is_described_by_the_report_beside_it(audited, tmp_path):
+    """A bare array without a batch axis, in the folder of its audit."""
+    shutil.copytree(audited, tmp_path, dirs_exist_ok=True)
+    bare(witnesses(audited), witnesses(tmp_path))
+    (done,) = figures(tmp_path, witnesses(tmp_path), "first.toml")
+    assert done.effects[0].gain == pytest.approx(done.recorded.gain, rel=1e-5)
+    assert done.feasible
+    assert done.radius_known
 
 
 def test_the_command_prints_found_for_this_network_and_its_reference(audited):
@@ -158,7 +174,7 @@ def test_replay_writes_nothing_and_is_repeatable(audited):
 
 def test_a_bare_perturbation_is_replayed_with_what_is_not_known_said(audited, tmp_path):
     write(tmp_path, "second.toml", seed=1, name="second")
-    (tmp_path / "bare.npz").write_bytes(witnesses(audited).read_bytes())
+    bare(witnesses(audited), tmp_path / "bare.npz")
     result = call("replay", tmp_path / "bare.npz", tmp_path / "second.toml")
     assert result.exit_code == 0, result.output
     assert "radius is not known" in result.stdout
@@ -178,7 +194,7 @@ def test_a_saved_witness_names_the_network_it_was_found_for(tmp_path):
 def test_a_saved_witness_of_the_image_domain(tmp_path):
     config = load_config(write(tmp_path, "first.toml"))
     subject, case = load_subjects(config)[0], make_case(config, 0)
-    worst = worst_case(subject.method.reconstruct, case.operator, case.measurement, radius=0.05, steps=2, domain="image")
+    worst = worst_case(subject.method.reconstruct, case.operator, case.measurement, radius=0.05, evaluations=4, domain="image")
     save_witness(tmp_path / "w.npz", witness_of(worst, case.operator, case.measurement))
     (done,) = figures(tmp_path, "w.npz", "first.toml")
     assert done.effects[0].gain == pytest.approx(worst.gain.item(), rel=1e-5)
@@ -220,10 +236,18 @@ def test_a_witness_of_an_audit_on_other_noise_is_status_2(audited, tmp_path):
     assert "--anyway" in result.stderr
 
 
-def test_a_witness_of_an_audit_off_another_mask_is_infeasible(audited, tmp_path):
+def test_a_witness_of_an_audit_off_another_mask_is_status_2(audited, tmp_path):
+    result = call("replay", witnesses(audited), write(tmp_path, "mask.toml", mask=1), "--anyway")
+    assert result.exit_code == 2
+    assert "[operator]" in result.stderr
+
+
+def test_a_witness_of_an_earlier_audit_off_another_mask_is_infeasible(audited, tmp_path):
     """Its report describes the operator in words only; the support of the perturbation tells."""
+    shutil.copytree(audited, tmp_path, dirs_exist_ok=True)
+    bare(witnesses(audited), witnesses(tmp_path))
     write(tmp_path, "mask.toml", mask=1)
-    result = call("replay", witnesses(audited), tmp_path / "mask.toml", "--anyway")
+    result = call("replay", witnesses(tmp_path), tmp_path / "mask.toml", "--anyway")
     assert result.exit_code == 0
     assert "INFEASIBLE" in result.stdout
     assert "infeasible" in result.stderr
@@ -270,7 +294,7 @@ def test_every_image_of_a_file_is_replayed(tmp_path):
     config = load_config(write(tmp_path, "first.toml", count=2))
     subject, cases = load_subjects(config)[0], [make_case(config, index) for index in range(2)]
     y = torch.cat([case.measurement for case in cases])
-    worst = worst_case(subject.method.reconstruct, cases[0].operator, y, radius=0.05, steps=2)
+    worst = worst_case(subject.method.reconstruct, cases[0].operator, y, radius=0.05, evaluations=4)
     names = [case.name for case in cases]
     save_witness(tmp_path / "w.npz", witness_of(worst, cases[0].operator, y, cases=names))
     done = figures(tmp_path, "w.npz", "first.toml")

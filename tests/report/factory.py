@@ -129,7 +129,7 @@ def full(cases: int = 4, size: int = 96):
             domain="measurement",
             objective="distance to the clean reconstruction",
             radii=RADII,
-            budget="20 steps, 2 restarts, Jacobian start with 4 steps, warm start over the radii",
+            budget="60 evaluations on 3 paths, warm start over the radii",
             rows=worst,
         ),
         structure=StructureSection(
@@ -211,6 +211,7 @@ def worst_case_rows(names, rng):
                         evaluations=64,
                         history=[(k, change * (1 - math.exp(-k / 6))) for k in range(1, 61, 4)],
                         status="still rising" if radius == 0.1 and method == NET else "converged",
+                        spread=0.031 if method == NET else None,
                         witness=f"w.{name}.{method}.r{radius:g}",
                     )
                 )

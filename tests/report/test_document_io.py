@@ -98,3 +98,17 @@ def test_the_published_schema_refuses_what_the_reader_refuses(full):
     good = json.loads(full.model_dump_json())
     for change in ({"seed": "many"}, {"unknown": 1}, {"schema_version": 99}):
         assert list(validator.iter_errors({**good, **change}))
+
+
+def test_a_document_of_version_1_loads_and_its_radii_are_relative(tmp_path, full):
+    """As it was written before radii had a unit: without the keys that came with version 2."""
+    old = json.loads(full.model_dump_json())
+    old["schema_version"] = 1
+    new = ("unit", "norm", "region", "nonnegative")
+    for table in (old["worst_case"], *old["worst_case"]["rows"]):
+        for key in (*new, "spread"):
+            table.pop(key, None)
+    (tmp_path / "report.json").write_text(json.dumps(old))
+    section = load_document(tmp_path).worst_case
+    assert (section.unit, section.norm, section.region, section.nonnegative) == ("relative", "l2", None, False)
+    assert {row.spread for row in section.rows} == {None}

@@ -364,3 +364,26 @@ def _modules(folder):
             yield from _modules(entry)
         elif entry.name.endswith(".py"):
             yield entry
+
+
+def worst_case_page(full, **changes):
+    section = full.worst_case.model_copy(update=changes)
+    return render(full.model_copy(update={"worst_case": section}))
+
+
+def test_spread_and_status_of_every_search_are_shown(full, page):
+    records = {(r["Method"][0], r["Case"][0], float(r["Radius"][1])): r for r in page.records("worst-case-rows")}
+    for row in full.worst_case.rows:
+        record = records[row.method, row.case, row.radius]
+        assert record["Search"][0] == row.status
+        check(record, "Spread", row.spread)
+    assert "a search of one path cannot say that" in page.text
+
+
+def test_a_radius_is_labelled_with_its_unit_norm_and_region(full, html):
+    assert "relative radius ‖e‖/‖y‖" in html
+    shown = worst_case_page(full, unit="noise", norm="linf", region="coil 2 (from 0)", nonnegative=True)
+    assert "radius max |e|/σ, multiples of the noise" in shown
+    assert "every sample by at most the radius; only coil 2 (from 0)" in shown
+    assert "stays non-negative" in shown
+    assert "relative radius ‖e‖/‖y‖" not in shown

@@ -41,7 +41,7 @@ def test_what_was_found_lies_below_what_is_possible(mri, scale):
 
 def test_the_gain_of_a_search_lies_within_the_bracket(mri):
     net = method(convolutions())
-    search = WorstCaseTest(radii=(0.02, 0.2), steps=6, restarts=1, noise_draws=1, pictures=False)
+    search = WorstCaseTest(radii=(0.02, 0.2), evaluations=16, noise_draws=1, pictures=False)
     gain = max(row.gain for row in search.measure(net, mri, seed=0).rows)
     whole = brackets(TEST.measure(net, mri, seed=0, found_gain=gain))["measurement to image"]
     assert gain <= whole.lower * (1 + 1e-6)

@@ -8,10 +8,11 @@ import torch
 from stabtest.errors import ConfigError, SearchError
 from stabtest.operators import Identity
 from stabtest.stability.cases import Case, Method
+from stabtest.stability.region import Region
 from stabtest.stability.worst_case import WorstCaseTest, monotone, replay
 
 DIRECT = Method("direct", "reference", lambda y, A: A.pseudo_inverse(y))
-TEST = WorstCaseTest(radii=(0.05, 0.01), steps=4, restarts=1, jacobian_steps=2, noise_draws=3)
+TEST = WorstCaseTest(radii=(0.05, 0.01), evaluations=16, noise_draws=3)
 
 
 def fragile(y, A):
@@ -72,7 +73,7 @@ def test_the_error_against_the_truth_stands_beside_the_clean_error(direct, mri):
 
 
 def test_the_image_domain_in_ct(ct):
-    test = WorstCaseTest(radii=(0.02,), domain="image", steps=3, restarts=1, jacobian_steps=1, noise_draws=2)
+    test = WorstCaseTest(radii=(0.02,), domain="image", evaluations=6, noise_draws=2)
     found = test.measure(DIRECT, ct, seed=0)
     (row,) = found.rows
     assert row.radius_absolute == pytest.approx(0.02 * float(torch.linalg.vector_norm(ct.truth)), rel=1e-5)
@@ -82,7 +83,7 @@ def test_the_image_domain_in_ct(ct):
 
 def test_a_magnitude_method_is_compared_with_the_magnitude(full_mri):
     method = Method("net", "under test", lambda y, A: A.pseudo_inverse(y).abs())
-    test = WorstCaseTest(radii=(0.02,), objective="truth", steps=3, restarts=1, jacobian_steps=0, noise_draws=1)
+    test = WorstCaseTest(radii=(0.02,), objective="truth", evaluations=6, noise_draws=1)
     (row,) = test.measure(method, full_mri, seed=0).rows
     assert row.clean_error < 0.05
     assert row.relative_error <= row.clean_error + 0.021
@@ -90,8 +91,7 @@ def test_a_magnitude_method_is_compared_with_the_magnitude(full_mri):
 
 def test_a_network_without_gradient_is_not_called_stable(mri):
     method = Method("net", "under test", lambda y, A: A.pseudo_inverse(y).detach())
-    test = dataclasses.replace(TEST, jacobian_steps=0)
-    assert all(row.status == "no usable gradient" for row in test.measure(method, mri, seed=0).rows)
+    assert all(row.status == "no usable gradient" for row in TEST.measure(method, mri, seed=0).rows)
 
 
 def test_the_same_seed_gives_the_same_rows(mri):
@@ -136,7 +136,7 @@ def cliff(y, A):
 def broken():
     case = Case("a", "a", "other", Identity((8, 8)), torch.ones(1, 1, 8, 8), truth=torch.ones(1, 1, 8, 8))
     method = Method("net", "under test", cliff)
-    return method, case, WorstCaseTest(radii=(1e-4, 0.05), steps=4, noise_draws=6).measure(method, case, seed=0)
+    return method, case, WorstCaseTest(radii=(1e-4, 0.05), evaluations=12, noise_draws=6).measure(method, case, seed=0)
 
 
 def test_nan_under_an_admissible_perturbation_is_infinite_damage(broken):
@@ -163,3 +163,137 @@ def test_pixels_that_are_not_finite_are_drawn_as_damage(broken):
     change = next(p for p in broken[2].pictures if p.role == "difference" and p.radius == 0.05)
     assert "64 of 64 pixels are not finite" in change.caption
     assert change.decode().min() == pytest.approx(change.window_high)
+
+
+def quick(**settings):
+    return WorstCaseTest(**{"radii": (0.02,), "evaluations": 12, "noise_draws": 2, "pictures": False, **settings})
+
+
+def test_the_whole_budget_is_spent_and_no_more(mri):
+    found = WorstCaseTest(radii=(0.01, 0.05), evaluations=16, noise_draws=1, pictures=False).measure(DIRECT, mri)
+    assert [row.evaluations for row in found.rows] == [16 + 2, 16]  # an eighth more for the way down
+    assert found.evaluations == 34
+
+
+def test_stopping_early_spends_less_where_nothing_is_left_to_find(mri):
+    full, early = (
+        WorstCaseTest(radii=(0.02,), evaluations=100, stop_early=stop, noise_draws=1, pictures=False)
+        .measure(DIRECT, mri)
+        .rows[0]
+        for stop in (False, True)
+    )
+    assert full.evaluations == 100
+    assert early.evaluations < 100
+    assert early.gain == pytest.approx(full.gain, rel=1e-3)
+
+
+def test_radii_in_multiples_of_the_noise(mri):
+    """The noise of n complex samples of standard deviation s has the norm s sqrt(n)."""
+    (row,) = quick(radii=(3.0,), unit="noise").measure(DIRECT, mri).rows
+    assert row.radius_absolute == pytest.approx(3 * mri.noise_std * math.sqrt(int(mri.operator.mask.sum())), rel=1e-5)
+    assert (row.radius, row.unit) == (3.0, "noise")
+
+
+def test_multiples_of_a_noise_that_is_not_known_are_refused(mri):
+    for level in (None, 0.0):
+        with pytest.raises(SearchError, match=r"noise.*relative"):
+            quick(unit="noise").measure(DIRECT, dataclasses.replace(mri, noise_std=level))
+
+
+def test_an_absolute_radius(ct):
+    (row,) = quick(radii=(0.3,), unit="absolute").measure(DIRECT, ct).rows
+    assert row.radius_absolute == pytest.approx(0.3)
+
+
+def test_the_largest_modulus_of_a_sample(mri):
+    found = quick(norm="linf").measure(DIRECT, mri)
+    (row,) = found.rows
+    e = found.witnesses[row.witness]
+    assert np.abs(e).max() == pytest.approx(0.02 * float(mri.measurement.abs().max()), rel=1e-4)
+    assert row.norm == "linf"
+    assert row.violation <= 1e-6
+
+
+def test_a_perturbation_stays_in_its_region(mri):
+    region = Region("low_frequencies", below=0.25)
+    found = quick(region=region).measure(Method("net", "under test", fragile), mri)
+    (row,) = found.rows
+    e, inside = found.witnesses[row.witness], region.of(mri.operator).numpy()
+    assert np.abs(e[~inside]).max() == 0
+    assert np.linalg.norm(e) == pytest.approx(row.radius_absolute, rel=1e-4)
+    assert row.region == "frequencies below 0.25 of Nyquist"
+
+
+def test_a_network_that_is_fragile_elsewhere_only_is_not_caught_in_a_region(mri):
+    """Control: the fragile frequency is (24, 26), DC at (24, 24), that is 2/24 of Nyquist."""
+    net = Method("net", "under test", fragile)
+    inside, outside = (
+        quick(region=region).measure(net, mri).rows[0].gain
+        for region in (Region("low_frequencies", below=0.1), Region("high_frequencies", above=0.1))
+    )
+    assert inside > 40
+    assert outside < 1.1
+
+
+def test_a_measurement_that_stays_non_negative(ct):
+    found = quick(radii=(0.3,), nonnegative=True).measure(DIRECT, ct)
+    (row,) = found.rows
+    perturbed = ct.measurement.numpy()[0] + found.witnesses[row.witness]
+    # Where noise has made a sample negative already it may not fall further.
+    assert (perturbed - np.minimum(ct.measurement.numpy()[0], 0)).min() >= -1e-6 * np.abs(perturbed).max()
+    free = quick(radii=(0.3,)).measure(DIRECT, ct)
+    assert (ct.measurement.numpy()[0] + free.witnesses[free.rows[0].witness]).min() < -1e-2  # control: unasked, it does not
+    assert row.nonnegative
+
+
+def test_local_damage_is_what_the_objective_local_maximises(ct):
+    (row,) = quick(objective="local", evaluations=20).measure(DIRECT, ct).rows
+    assert row.history[-1][1] == pytest.approx(row.local_damage, rel=1e-3)
+    (other,) = quick(evaluations=20).measure(DIRECT, ct).rows
+    assert row.local_damage > other.local_damage
+
+
+def test_the_objective_ssim(mri):
+    (row,) = quick(objective="ssim").measure(Method("net", "under test", fragile), mri).rows
+    assert 0 < row.history[-1][1] <= 2
+    assert row.objective == "ssim"
+
+
+def test_spread_needs_two_starts(mri):
+    """One path has none; on a linear method whose gain is 1 everywhere all end alike."""
+    assert quick(evaluations=12).measure(DIRECT, mri).rows[0].spread is None
+    assert quick(evaluations=40, restarts=2).measure(DIRECT, mri).rows[0].spread == pytest.approx(0, abs=1e-3)
+
+
+def test_a_search_of_one_path_does_not_say_that_it_converged(mri):
+    assert quick(evaluations=12).measure(DIRECT, mri).rows[0].status == "still rising"
+    assert quick(evaluations=40).measure(DIRECT, mri).rows[0].status == "converged"
+
+
+def test_the_default_can_converge():
+    from stabtest.search.paths import plan
+
+    assert len(plan(WorstCaseTest().evaluations)) > 1
+
+
+def test_the_budget_is_stated_as_it_is_spent():
+    words = WorstCaseTest(radii=(0.01, 0.02), evaluations=60, noise_draws=5).budget
+    for part in ("60 evaluations", "3 paths of about 20", "2 from a fresh start", "1 again", "then 7 more", "5 draws"):
+        assert part in words
+    one = quick().budget
+    assert "cannot say that it has converged" in one
+    assert "radius below" not in one
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"evaluations": 0},
+        {"restarts": 0},
+        {"region": Region("box", rows=(0, 2), columns=(0, 2))},
+        {"region": Region("low_frequencies", below=0.2), "domain": "image"},
+    ],
+)
+def test_settings_that_make_no_search_are_refused(settings):
+    with pytest.raises(ConfigError, match="worst_case"):
+        WorstCaseTest(**settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from stabtest.findings.document import Document, WorstCaseSection
+from stabtest.findings.sizes import axis_of
 from stabtest.report import panels, tables
 from stabtest.report.anchors import worst_case_panels
 from stabtest.report.blocks import Block, Facts, FigureRow, Heading, Paragraph, Section, Table
@@ -33,12 +34,12 @@ def worst_case(document: Document) -> Section:
         ),
         Facts(
             (
-                (
-                    "Perturbed",
-                    tables.text("the measurement" if section.domain == "measurement" else "the object, in the image domain"),
-                ),
+                ("Perturbed", tables.text(_set(section))),
                 ("Objective", tables.text(section.objective)),
-                ("Relative radii", tables.text(", ".join(setting(radius) for radius in section.radii))),
+                (
+                    _capital(axis_of(section.unit, section.domain, section.norm)),
+                    tables.text(", ".join(setting(radius) for radius in section.radii)),
+                ),
                 ("Budget", tables.text(section.budget)),
             )
         ),
@@ -50,6 +51,19 @@ def worst_case(document: Document) -> Section:
     blocks += _panels(document, section)
     blocks += [Heading("budget", "Budget and convergence"), *_budget(document, found), _rows(document, section)]
     return Section(8, "worst-case", TITLE, tuple(blocks), "run")
+
+
+def _set(section: WorstCaseSection) -> str:
+    """What may be perturbed, and how."""
+    words = "the measurement" if section.domain == "measurement" else "the object, in the image domain"
+    if section.norm == "linf":
+        words += ", every " + ("sample" if section.domain == "measurement" else "pixel") + " by at most the radius"
+    words += "" if section.region is None else f"; only {section.region}"
+    return words + ("; the perturbed measurement stays non-negative" if section.nonnegative else "")
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _by_radius(found: list[Curve]) -> Table:
@@ -132,6 +146,7 @@ def _budget(document: Document, found: list[Curve]) -> list[Block]:
         tables.counts([state["converged"] for state in states]),
         tables.counts([state["still rising"] for state in states]),
         tables.counts([state["no usable gradient"] for state in states]),
+        tables.measured([tables.largest(r.spread for r in point.rows) for point in points]),
         tables.measured([tables.largest(r.violation for r in point.rows) for point in points]),
     )
     heads = (
@@ -142,6 +157,7 @@ def _budget(document: Document, found: list[Curve]) -> list[Block]:
         "Converged",
         "Still rising",
         "No usable gradient",
+        "Largest spread",
         "Largest violation",
     )
     rising = sum(state["still rising"] for state in states)
@@ -163,8 +179,12 @@ def _budget(document: Document, found: list[Curve]) -> list[Block]:
         )
     drawn = history(document, found)
     blocks += [FigureRow((drawn,))] if drawn is not None else []
-    note = "Violation: how far the norm of the stored perturbation exceeds the radius, recomputed in double precision."
-    blocks.append(Table("budget-table", "Budget and convergence", heads, body, note=note, numeric=(False, *[True] * 7)))
+    note = (
+        "Converged: the paths in the second half of the evaluations raised the best value by at most 1 %; a search of one path cannot "
+        "say that. Spread: how far the paths from starts of their own ended apart, relative to the best of them; large where there "
+        "are many maxima. Violation: how far the stored perturbation is outside of its set, recomputed in double precision."
+    )
+    blocks.append(Table("budget-table", "Budget and convergence", heads, body, note=note, numeric=(False, *[True] * 8)))
     return blocks
 
 
@@ -187,6 +207,7 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         tables.measured([r.violation for r in rows]),
         tables.counts([r.evaluations for r in rows]),
         tables.words(r.status for r in rows),
+        tables.measured([r.spread for r in rows]),
         [tables.text(r.witness or "not stored", code=r.witness is not None) for r in rows],
     )
     heads = (
@@ -205,6 +226,7 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         "Violation",
         "Gradient evaluations",
         "Search",
+        "Spread",
         "Witness",
     )
     return Table(
@@ -213,5 +235,5 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         heads,
         body,
         folded=len(rows) > 6,
-        numeric=(False, False, *[True] * 12, False, False),
+        numeric=(False, False, *[True] * 12, False, True, False),
     )

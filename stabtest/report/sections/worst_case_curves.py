@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from stabtest.findings.document import Document, WorstCaseSection
 from stabtest.findings.records import WorstCaseRow
+from stabtest.findings.sizes import axis_of
 from stabtest.report import tables
 from stabtest.report.blocks import Figure
 from stabtest.report.charts import Band, Level, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
 from stabtest.report.numbers import many, setting
 
+_MAXIMISED = {"clean": "relative change", "truth": "‖f(y+e) − x‖/‖f(y)‖", "local": "local damage", "ssim": "1 − SSIM"}
+"""What the record of a search is of, by the objective of its row."""
 _MOST = 4
 """Methods drawn in one plot."""
 
@@ -56,7 +59,7 @@ def figures(document: Document, section: WorstCaseSection, found: list[Curve]) -
     """The plots of the section."""
     radii = sorted({point.radius for curve in found for point in curve.points})
     log = len(radii) > 1 and radii[0] > 0 and radii[-1] / radii[0] >= 8
-    label = "relative radius " + ("‖e‖/‖y‖" if section.domain == "measurement" else "‖r‖/‖x‖")
+    label = axis_of(section.unit, section.domain, section.norm)
     made = [_change(document, found, label, log), _error(document, found, label, log), _local(document, found, label, log)]
     made.append(_gain(document, section, found, label, log))
     return tuple(_figure(plot, anchor, "worst-case-by-radius") for anchor, plot in made if plot is not None)
@@ -182,12 +185,14 @@ def _on_a_ball(document: Document) -> bool:
 
 def _history(document: Document, found: list[Curve]) -> tuple[str, Plot | None]:
     lines: list[Series] = []
+    what = "objective"
     for curve in found[:_MOST]:
         last = curve.points[-1]
         rows = [row for row in last.rows if row.history]
         if not rows:
             continue
         worst = max(rows, key=lambda row: -math.inf if math.isnan(row.relative_change) else row.relative_change)
+        what = _MAXIMISED.get(worst.objective, what)
         x, y = zip(*worst.history)
         lines.append(
             Series(
@@ -200,8 +205,8 @@ def _history(document: Document, found: list[Curve]) -> tuple[str, Plot | None]:
         )
     if not lines:
         return "history", None
-    title = "Search: best change so far in the worst case, at the largest radius"
-    return "history", Plot(title, "gradient evaluations", "relative change", tuple(lines))
+    title = "Search: best value so far in the worst case, at the largest radius"
+    return "history", Plot(title, "gradient evaluations", what, tuple(lines))
 
 
 def _limits(document: Document, statistic: str) -> tuple[Level, ...]:

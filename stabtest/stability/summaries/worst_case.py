@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 
 from stabtest import statistics
 from stabtest.findings.records import WorstCaseRow
+from stabtest.findings.sizes import amount, size_of
 from stabtest.findings.verdicts import Finding
 from stabtest.stability.summaries.context import Context, bounds_text, largest, patients_text, percent
 
@@ -103,7 +104,7 @@ def _change(row: WorstCaseRow) -> float:
 def _largest(method: str, rows: list[WorstCaseRow], radius: float, context: Context) -> list[Finding]:
     """The worst image of all, with its witness; what a perturbation outside its set does, does not count."""
     found: list[Finding] = []
-    size = f"a perturbation of {percent(radius)} of the {rows[0].domain}'s norm"
+    size = _perturbation(rows[0], radius)
     valid = _valid([row for row in rows if row.radius == radius]) and all(map(_admissible, rows))
     fair = [row for row in rows if _admissible(row)]
     for name, of, words in MEASURES:
@@ -116,7 +117,7 @@ def _largest(method: str, rows: list[WorstCaseRow], radius: float, context: Cont
             interval = largest(value, n, level=context.level)
             witness = None if _broken_by_noise(worst) else worst.witness
             budget = f"largest found within the stated budget over {patients_text(n)}: {worst.case}"
-            budget += "" if worst.radius == radius else f" at {percent(worst.radius)}"
+            budget += "" if worst.radius == radius else f" at {amount(worst.radius, worst.unit)}"
             said = words(method, value) if value < math.inf else f"the image by {method} was not finite"
             said += " with Gaussian noise of that norm" if _broken_by_noise(worst) else ""
             sentence = f"Under {size} {said} ({budget})." + ("" if valid else " Not every search was valid.")
@@ -135,6 +136,13 @@ def _largest(method: str, rows: list[WorstCaseRow], radius: float, context: Cont
             )
         )
     return found
+
+
+def _perturbation(row: WorstCaseRow, radius: float) -> str:
+    """What was admissible, in words."""
+    words = f"a perturbation of {size_of(radius, row.unit, row.domain, row.norm)}"
+    words += "" if row.region is None else f", of {row.region} only"
+    return words + (", which leaves the measurement non-negative" if row.nonnegative else "")
 
 
 def _typical(method: str, rows: list[WorstCaseRow], final: list[WorstCaseRow], context: Context) -> list[Finding]:
