@@ -92,21 +92,21 @@ def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat:
     (3.0, 20)
     """
     constraint = problem.constraint
-    v, average = start, torch.zeros_like(start)
+    v, average, full = start, torch.zeros_like(start), torch.zeros_like(start)
     best = torch.full_like(leader.value, -torch.inf)
     for step in range(steps):
         evaluation = problem.evaluate(v)
         leader.offer(v, evaluation)
         best = torch.fmax(best, evaluation.value)
-        relaxed = average + weight(step, steps, heat=heat, hold=hold) * (
-            constraint.maximise_linear(evaluation.gradient) - average
-        )
-        # An image without a usable gradient has no furthest point: it stays where it is.
-        average = torch.where(per_image(evaluation.health == GradientHealth.USABLE, v), relaxed, average)
-        moved = tensors.norm(average) > 0
-        v = torch.where(per_image(moved, v), constraint.maximise_linear(average), v)
-        if not bool(moved.any()):
+        usable = per_image(evaluation.health == GradientHealth.USABLE, v)
+        full = torch.where(usable, constraint.maximise_linear(evaluation.gradient), full)
+        if not bool((tensors.norm(full) > 0).any()):
             break
+        # Without a usable gradient there is no furthest point: an image goes back to the last one that it had, and stays
+        # where it began as long as it had none.
+        relaxed = average + weight(step, steps, heat=heat, hold=hold) * (full - average)
+        average = torch.where(usable, relaxed, full)
+        v = torch.where(per_image(tensors.norm(average) > 0, v), constraint.maximise_linear(average), v)
     return best
 
 
