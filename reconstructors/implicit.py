@@ -243,7 +243,9 @@ class Linearised:
             self._pulled = (tuple(p for p, _ in kept), tuple(i for _, i in kept), cotangents)
         pulled, which, cotangents = self._pulled
         given = (*dz, dy)
-        return torch.autograd.grad(pulled, cotangents, tuple(given[i] for i in which), retain_graph=True, materialize_grads=True)
+        return torch.autograd.grad(
+            pulled, cotangents, tuple(given[i] for i in which), retain_graph=True, materialize_grads=True
+        )
 
 
 def warn_unsolved(name: str, solution: FixedPoint, tolerance: float) -> None:

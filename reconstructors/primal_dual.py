@@ -178,9 +178,7 @@ class PrimalDual(ABC):
             done += steps
         return state
 
-    def _steps(
-        self, x: Tensor, p: Tensor, q: Tensor, y: Tensor, operator: LinearOperator, steps: int, last: bool
-    ) -> State:
+    def _steps(self, x: Tensor, p: Tensor, q: Tensor, y: Tensor, operator: LinearOperator, steps: int, last: bool) -> State:
         step, state = self._step(operator), (x, p, q)
         for k in range(steps):
             new = step(state, y)

@@ -170,7 +170,9 @@ class WaveletL1:
             r = soft(c, self._threshold(c))
             value = self.objective(x, y, operator)
             inside = tensors.inner(x, synthesise(r, levels=self.levels, wavelet=self.wavelet))
-            excess = value + tensors.norm(p).square() / 2 + tensors.inner(p, y) / scale + inside + tensors.norm(r) * tensors.norm(x)
+            excess = (
+                value + tensors.norm(p).square() / 2 + tensors.inner(p, y) / scale + inside + tensors.norm(r) * tensors.norm(x)
+            )
             return excess / value.clamp_min(torch.finfo(value.dtype).tiny)
 
     def _unroll(self, y: Tensor, operator: LinearOperator) -> Tensor:

@@ -6,9 +6,10 @@ With ``J = f'(y)`` at the measurement (real-linear; complex vectors carry the re
 
 ``J* u`` is one reverse pass (vjp). ``J v`` is the derivative of the linear map ``u -> J* u``, a second reverse pass
 (the double-vjp trick, J. Townsend, 2017): unlike forward mode it needs no rule of its own in custom functions such as
-the CT projector. The norm comes from power iteration on ``P J* J P`` (G. Golub, C. Van Loan, *Matrix Computations*,
-section 7.3): it converges from below, ``||J P v|| <= sigma_max`` for every unit ``v``, so it is a lower bound of any
-Lipschitz constant and never an upper one.
+the CT projector. The norm comes from the Lanczos process on ``P J* J P`` (`stabtest.search.krylov`; G. Golub, C. Van Loan,
+*Matrix Computations*, chapter 10), which is never further from the truth than as many steps of power iteration from the same
+start: it converges from below, ``||J P v|| <= sigma_max`` for every unit ``v``, so it is a lower bound of any Lipschitz
+constant and never an upper one. More than one singular value: `stabtest.search.spectrum`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.constraints import Domain, ball
+from stabtest.search.constraints import Ball, Domain, ball
+from stabtest.search.krylov import leading
 from stabtest.search.problem import Reconstructor
 
 
@@ -107,7 +109,7 @@ class JacobianNorm:
     Attributes
     ----------
     sigma
-        ``||J P v||`` at the last unit vector ``v``, ``(B,)``: a lower bound of ``sigma_max``, in units of image over those of
+        ``||J P v||`` at the unit vector ``v`` found, ``(B,)``: a lower bound of ``sigma_max``, in units of image over those of
         the domain.
     vector
         ``v``, unit norm, shape of the domain's variable.
@@ -132,7 +134,7 @@ def jacobian_norm(
     domain: Domain = "measurement",
     generator: torch.Generator | None = None,
 ) -> JacobianNorm:
-    """Power iteration for ``sigma_max`` of the reconstruction's Jacobian at the measurement.
+    """Lanczos iteration for ``sigma_max`` of the reconstruction's Jacobian at the measurement.
 
     Parameters
     ----------
@@ -143,7 +145,7 @@ def jacobian_norm(
     measurement
         ``y``, shape ``(B, *range)``.
     steps
-        Power iterations, each one product with ``J`` and one with ``J*``.
+        Lanczos products, each one with ``J`` and one with ``J*``; one more examines the vector found. Memory: ``steps`` vectors.
     domain
         ``"measurement"``: ``J P``; ``"image"``: ``J A``.
     generator
@@ -170,23 +172,39 @@ def jacobian_norm(
     if steps < 1:
         raise SearchError("steps", expected="at least 1", came=str(steps))
     generator = torch.Generator().manual_seed(0) if generator is None else generator
+    J, sphere, zero = linearise(reconstructor, operator, measurement, domain=domain)
+    start = sphere.admissible(common_randn(zero, generator=generator))
+    (v,) = leading(lambda w: J.vjp(J.jvp(w)), [start], count=1, products=steps)
+    image = J.jvp(v)
+    sigma = tensors.norm(image)
+    squared = sigma**2
+    residual = tensors.norm(J.vjp(image) - tensors.scale(v, squared)) / squared.clamp_min(torch.finfo(squared.dtype).tiny)
+    return JacobianNorm(sigma=sigma, vector=v, residual=residual, agreement=disagreement(J, v, image, generator=generator))
+
+
+def linearise(
+    reconstructor: Reconstructor, operator: LinearOperator, measurement: Tensor, *, domain: Domain
+) -> tuple[Linearisation, Ball, Tensor]:
+    """``J P`` (or ``J A``) at the measurement, the unit ball of the domain, and the domain's zero.
+
+    Raises
+    ------
+    SearchError
+        If the reconstruction is disconnected from the measurement.
+    """
     unit = torch.ones(measurement.shape[0], dtype=tensors.real_dtype(measurement.dtype), device=measurement.device)
     sphere = ball(domain, operator, unit)
     zero = sphere.space.zeros(measurement.shape[0], dtype=unit.dtype, device=measurement.device)
     J = Linearisation(lambda v: reconstructor(measurement + sphere.perturbation(sphere.admissible(v)), operator), zero)
-    v = sphere.maximise_linear(common_randn(zero, generator=generator))
-    image, sigma, residual = J.value, torch.zeros_like(unit), torch.full_like(unit, torch.inf)
-    for step in range(steps):
-        image = J.jvp(v)
-        sigma = tensors.norm(image)
-        back = J.vjp(image)
-        residual = tensors.norm(back - tensors.scale(v, sigma**2)) / (sigma**2).clamp_min(torch.finfo(unit.dtype).tiny)
-        if step < steps - 1:
-            v = sphere.maximise_linear(back)
+    return J, sphere, zero
+
+
+def disagreement(J: Linearisation, v: Tensor, image: Tensor, *, generator: torch.Generator) -> Tensor:
+    """``|<J v, u> - <v, J* u>| / (||J v|| ||u||)`` for a random ``u``, given ``image = J v``; 0 up to rounding, ``(B,)``."""
     u = common_randn(J.value, generator=generator)
     difference = (tensors.inner(image, u) - tensors.inner(v, J.vjp(u))).abs()
-    agreement = difference / (sigma * tensors.norm(u)).clamp_min(torch.finfo(unit.dtype).tiny)
-    return JacobianNorm(sigma=sigma, vector=v, residual=residual, agreement=agreement)
+    size = tensors.norm(image) * tensors.norm(u)
+    return difference / size.clamp_min(torch.finfo(size.dtype).tiny)
 
 
 def common_randn(like: Tensor, *, generator: torch.Generator) -> Tensor:

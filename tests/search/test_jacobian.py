@@ -95,3 +95,21 @@ def test_backward_that_cannot_be_differentiated_is_named():
 
     with pytest.raises(SearchError, match="cannot be differentiated"):
         jacobian_norm(lambda y, A: Once.apply(y), Identity((2, 2)), torch.ones(1, 1, 2, 2))
+
+
+def test_lanczos_is_never_behind_power_iteration_and_needs_fewer_products(lab, fourier):
+    y = fourier.range.zeros(1, dtype=torch.float64)
+    network = lab.ConjugateMixing(8, seed=3)
+    matrix = lab.dense(network, fourier, y)
+    exact = np.linalg.svd(matrix, compute_uv=False)[0]
+    J = Linearisation(lambda e: network(y + fourier.restrict(e), fourier), y)
+    start = fourier.restrict(tensors.randn(tuple(y.shape), dtype=y.dtype, generator=lab.seeded(1)))
+    v, ratios = tensors.normalise(start), []
+    for steps in range(1, 31):
+        found = jacobian_norm(network, fourier, y, steps=steps, generator=lab.seeded(1)).sigma.item()
+        power = tensors.norm(J.jvp(v)).item()
+        assert found >= power * (1 - 1e-12)
+        ratios.append((found / exact, power / exact))
+        v = tensors.normalise(J.vjp(J.jvp(v)))
+    first = [next(i for i, pair in enumerate(ratios) if pair[which] > 0.98) for which in (0, 1)]
+    assert 2 * first[0] <= first[1]
