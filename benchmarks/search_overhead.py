@@ -23,7 +23,7 @@ from reconstructors.unet import UNet
 from stabtest import tensors
 from stabtest.operators import Fourier, cartesian_random
 from stabtest.operators.base import LinearOperator
-from stabtest.search.ascent import Path, ascend
+from stabtest.search.ascent import ascend
 from stabtest.search.constraints import ImageBall, MeasurementBall
 from stabtest.search.leader import Leader
 from stabtest.search.objectives import DistanceToClean
@@ -97,11 +97,10 @@ def main() -> int:
     )
     for kind, plain, start in ((MeasurementBall, bare, e), (ImageBall, bare_image, r)):
         problem = Problem(reconstruct, y, kind(operator, radius), DistanceToClean(clean))
-        leader = Leader(start, planned=1)
-        state = {"path": Path.at(problem.constraint.maximise_linear(start))}
+        leader, point = Leader(start, planned=1), problem.constraint.maximise_linear(start)
 
-        def step(problem: Problem = problem, leader: Leader = leader, state: dict[str, Path] = state) -> None:
-            state["path"] = ascend(problem, state["path"], leader, steps=1)
+        def step(problem: Problem = problem, leader: Leader = leader, point: Tensor = point) -> None:
+            ascend(problem, point, leader, steps=1)
 
         times = interleaved({"bare": lambda plain=plain, start=start: plain(start), "step": step}, options.repeats)
         medians = {name: statistics.median(values) for name, values in times.items()}

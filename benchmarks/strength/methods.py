@@ -68,15 +68,15 @@ def settings() -> list[Setting]:
                 f"s={s:g}",
                 _once(published.antun_2020, _antun_rate(s), stop_at_radius=False, penalty=0.0, start_norm=1.0),
             )
-            for s in (0.01, 0.03, 0.1, 0.3, 1.0)
+            for s in (0.1, 0.3, 1.0, 3.0)
         ),
         Setting("Genzel 2022", "published", _once(published.genzel_2022)),
         Setting("Darestani 2021", "published", _once(published.darestani_2021)),
-        *(Setting("projected Adam", f"s={s:g}", _once(adam, _adam_rate(s), epsilon=1e-8)) for s in (0.03, 0.1, 0.3, 1.0)),
+        *(Setting("projected Adam", f"s={s:g}", _once(adam, _adam_rate(s), epsilon=1e-8)) for s in (0.1, 0.3, 1.0, 3.0)),
         Setting("PGD", "published", _each(published.pgd)),
-        *(Setting("PGD", f"s={s:g}", _once(published.pgd, step_size=s)) for s in (0.1, 0.3, 1.0, 3.0)),
+        *(Setting("PGD", f"s={s:g}", _once(published.pgd, step_size=s)) for s in (0.3, 1.0, 3.0, 10.0)),
         Setting("APGD", "published", _each(published.apgd)),
-        Setting("APGD", "s=0.5", _each(published.apgd, step_size=0.5)),
+        *(Setting("APGD", f"s={s:g}", _each(published.apgd, step_size=s)) for s in (0.5, 6.0)),
     ]
 
 
