@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.config import Config, MaskSection, RegionSection
 from stabtest.audit.config_file import parse_config
 from stabtest.findings import Criterion
 
@@ -21,6 +21,7 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     **{f"[{n}]": f.annotation for n, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")},
     "[operator] mask": MaskSection,
+    "[worst_case] region": RegionSection,
     "[[criterion]]": Criterion,
 }
 

@@ -18,7 +18,6 @@ from stabtest.findings import Criterion
 from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings.verdicts import UNIVERSAL
 
-
 _GONE = {
     ("worst_case", "steps"): "evaluations = 60 is the whole budget of a radius, where it was steps along one of several paths",
     (

@@ -5,8 +5,9 @@ in the samples gives severe artefacts. For each relative radius ``r`` the search
 
     max ||f(y + e) - f(y)||   subject to   ||e|| <= r ||y||,   e on measured samples only
 
-(or ``e = A p`` with ``||p|| <= r ||x||`` in the image domain; in the largest norm; in a region; with ``r`` in multiples of the noise
-or absolute; with another objective: `stabtest.search.admissible`, `stabtest.search.worst_case`). Reported are the relative change, the error against the truth beside that of the clean image, the gain, and the local damage
+(or ``e = A p`` with ``||p|| <= r ||x||`` in the image domain; in the largest norm; in a region; with ``r`` in multiples of the
+noise or absolute; with another objective: `stabtest.search.admissible`, `stabtest.search.worst_case`). Reported are the
+relative change, the error against the truth beside that of the clean image, the gain, and the local damage
 (`stabtest.metrics.local_damage`), all recomputed from the stored witness.
 
 What is found is a lower bound of the worst that exists. It means something only beside two others, which are therefore
