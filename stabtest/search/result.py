@@ -55,6 +55,8 @@ class WorstCase:
         Worst `GradientHealth` met, ``(B,)`` integers.
     paths
         Where each path of the search ended, in order.
+    chunk
+        Most images that went through the network at once: what was asked for, or less where memory ran out; None: all.
     """
 
     perturbation: Tensor
@@ -74,6 +76,7 @@ class WorstCase:
     status: list[Status]
     health: Tensor
     paths: tuple[PathEnd, ...] = ()
+    chunk: int | None = None
 
     @property
     def spread(self) -> list[float]:
@@ -128,6 +131,7 @@ def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
         history=[_continued(left, right, a.evaluations) for left, right in zip(a.history, b.history, strict=True)],
         status=status,
         health=torch.maximum(a.health, b.health),
+        chunk=min((chunk for chunk in (a.chunk, b.chunk) if chunk is not None), default=None),
     )
 
 

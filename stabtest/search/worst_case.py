@@ -14,6 +14,8 @@ A search that fails proves nothing; what it found is a lower bound of the worst 
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from typing import Literal, Unpack
 
 import torch
@@ -24,11 +26,14 @@ from stabtest.errors import NetworkError, SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.admissible import SetOptions, admissible_set
 from stabtest.search.ascent import REHEAT, ascend
+from stabtest.search.batching import Tape, ascend_together, rising, together
 from stabtest.search.constraints import ImageBall
 from stabtest.search.leader import Leader, Progress, damage
+from stabtest.search.memory import Memory
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, vanishes_at_clean
 from stabtest.search.paths import plan
-from stabtest.search.problem import Problem, Reconstructor
+from stabtest.search.precision import Precision, check_precision
+from stabtest.search.problem import Problem, Reconstructor, reconstruct_within
 from stabtest.search.result import WorstCase
 from stabtest.search.similarity import StructuralDissimilarity
 from stabtest.search.starts import gradient_start, random_start
@@ -53,6 +58,9 @@ def worst_case(
     stop_early: bool = False,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
+    parallel: int | None = None,
+    chunk: int | None = None,
+    precision: Precision = "float32",
     **options: Unpack[SetOptions],
 ) -> WorstCase:
     r"""Search for the admissible perturbation that damages each image most.
@@ -84,6 +92,14 @@ def worst_case(
         Source of the random starts; seed 0 if not given. The same seed gives the same witness bit for bit on one machine.
     progress
         Called as ``progress(done, planned)`` after every evaluation.
+    parallel
+        Most fresh paths in one batch. If not given, all of them on a GPU and one on a CPU. What is found is the same, to rounding.
+    chunk
+        Most images at once, all paths together; fewer than the batch has cost a second forward (`stabtest.search.memory`). If not given,
+        all. It is halved where memory runs out.
+    precision
+        ``"bfloat16"``: the search runs the network under autocast; its witness is scored in float32 like any other
+        (`stabtest.search.precision`).
     **options
         The set of admissible perturbations: ``unit``, ``noise_std``, ``domain``, ``norm``, ``region``, ``nonnegative``; see
         `stabtest.search.admissible.SetOptions`.
@@ -112,44 +128,67 @@ def worst_case(
     (3.0, ['converged'], True)
     """
     _check_budget(evaluations, restarts, start)
+    check_precision(precision)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     y = operator.range.check(measurement, "measurement").detach()
-    clean = reconstruct_clean(reconstructor, operator, y)
+    memory = Memory(chunk)
+    clean = reconstruct_clean(reconstructor, operator, y, memory=memory)
     if truth is not None and truth.is_complex() and not clean.is_complex():
         truth = truth.abs()  # a method that returns magnitudes is held against magnitudes
     constraint = admissible_set(operator, y, radius=radius, truth=truth, **options)
-    problem = Problem(reconstructor, y, constraint, _objective(objective, clean, truth))
+    aim = _objective(objective, clean, truth)
+    problem = Problem(reconstructor, y, constraint, aim, precision=precision, memory=memory)
     like = constraint.space.zeros(len(y), dtype=constraint.radius.dtype, device=y.device)
+    parallel = _most_parallel(parallel, y)
+    progress = rising(progress)
     leader = Leader(like, planned=evaluations, progress=progress)
 
     if start is not None:
         warm = constraint.maximise_linear(constraint.space.check(start.detach(), "start"))
         steps = evaluations if restarts == 0 else max(1, evaluations // 4)
         leader.end_path(ascend(problem, warm, leader, steps=steps, heat=REHEAT, hold=0.0))
-    for k, leg in enumerate(plan(evaluations - leader.evaluations, fresh=restarts)):
-        if stop_early and leader.settled():
+    legs, recorded = plan(evaluations - leader.evaluations, fresh=restarts), deque[Tape]()
+    for k, leg in enumerate(legs):
+        if stop_early and not recorded and leader.settled():
             break
         steps = leg.steps
         if leg.kind == "again":
             leader.end_path(ascend(problem, leader.variable, leader, steps=steps, heat=REHEAT, hold=0.0), fresh=False)
             continue
-        v = random_start(problem, generator=generator)
+        if recorded:
+            leader.end_path(recorded.popleft().play(leader))
+            continue
+        starts = [random_start(problem, generator=generator)]
         if k == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
-            v, steps = gradient_start(problem, leader, otherwise=v), steps - 1
-        leader.end_path(ascend(problem, v, leader, steps=steps))
+            starts, steps = [gradient_start(problem, leader, otherwise=starts[0])], steps - 1
+        else:
+            more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
+            starts += [random_start(problem, generator=generator) for _ in range(more)]
+        if len(starts) == 1:
+            leader.end_path(ascend(problem, starts[0], leader, steps=steps))
+            continue
+        recorded.extend(ascend_together(problem, starts, steps=steps, progress=_from(leader, evaluations, progress)))
+        leader.end_path(recorded.popleft().play(leader))
     return _report(problem, leader, clean, truth)
 
 
-def reconstruct_clean(reconstructor: Reconstructor, operator: LinearOperator, y: Tensor) -> Tensor:
-    """``f(y)`` without gradient.
+def _from(leader: Leader, planned: int, progress: Progress | None) -> Progress | None:
+    """The progress of paths climbed ahead, counted from where the search stands."""
+    done = leader.evaluations
+    return None if progress is None else lambda more, _: progress(done + more, max(planned, done + more))
+
+
+def reconstruct_clean(
+    reconstructor: Reconstructor, operator: LinearOperator, y: Tensor, *, memory: Memory | None = None
+) -> Tensor:
+    """``f(y)`` without gradient, in chunks where the batch does not fit into memory.
 
     Raises
     ------
     NetworkError
         If it is not finite or not a batch of ``len(y)`` images.
     """
-    with torch.no_grad():
-        clean = reconstructor(y, operator)
+    clean = reconstruct_within(memory or Memory(), reconstructor, operator, y)
     if clean.ndim < 2 or len(clean) != len(y):
         raise NetworkError("reconstruction: wrong shape", expected=f"({len(y)}, 1, H, W)", came=f"{tuple(clean.shape)}")
     if not bool(torch.isfinite(clean).all()):
@@ -179,6 +218,14 @@ def _objective(objective: ObjectiveName | Objective, clean: Tensor, truth: Tenso
             return DistanceToTruth(truth)
         case _:
             raise SearchError("objective", expected="'clean', 'truth', 'local', 'ssim' or a callable", came=repr(objective))
+
+
+def _most_parallel(parallel: int | None, y: Tensor) -> int:
+    if parallel is None:
+        return sys.maxsize if y.device.type == "cuda" else 1
+    if parallel < 1:
+        raise SearchError("parallel", expected="at least one path at a time", came=str(parallel))
+    return parallel
 
 
 def _check_budget(evaluations: int, restarts: int | None, start: Tensor | None) -> None:
@@ -219,4 +266,5 @@ def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | Non
         ],
         health=leader.health(),
         paths=leader.paths(),
+        chunk=problem.memory.chunk,
     )
