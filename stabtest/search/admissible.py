@@ -14,7 +14,7 @@ from torch import Tensor
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.constraints import Ball, Domain, ball
-from stabtest.search.norms import Norm
+from stabtest.search.norms import SHAPES, Norm
 from stabtest.search.radius import RadiusUnit, absolute_radius
 
 
@@ -87,7 +87,12 @@ def admissible_set(
         words = ", ".join(SetOptions.__annotations__)
         raise SearchError("options of the set", expected=words, came=", ".join(unknown), remedy="check the spelling")
     domain, norm = options.get("domain", "measurement"), options.get("norm", "l2")
+    if norm not in SHAPES:
+        raise SearchError("norm", expected=" or ".join(map(repr, SHAPES)), came=repr(norm))
     region = options.get("region")
+    floor = None
+    if options.get("nonnegative", False):  # of complex samples, which have no order, the set itself refuses any floor
+        floor = (-(measurement.real if measurement.is_complex() else measurement)).clamp_max(0)
     return ball(
         domain,
         operator,
@@ -104,5 +109,5 @@ def admissible_set(
         ),
         norm=norm,
         region=region,
-        floor=(-measurement).clamp_max(0) if options.get("nonnegative", False) else None,
+        floor=floor,
     )
