@@ -95,9 +95,7 @@ def test_a_search_finds_the_exact_optimum_of_a_linear_method(objective):
     template, region = blob(size, (6, 5), 1.2, torch.complex128)
     y = A(A.domain.randn(1, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + template)
     lesion = Lesion(template, region)
-    worst = worst_case(
-        lambda y, A: A.pseudo_inverse(y), A, y, radius=0.1, objective=objective(lesion), evaluations=7
-    )
+    worst = worst_case(lambda y, A: A.pseudo_inverse(y), A, y, radius=0.1, objective=objective(lesion), evaluations=7)
     basis = torch.eye(size * size, dtype=torch.complex128).reshape(-1, 1, size, size)
     rows = [lesion.amplitude(A.pseudo_inverse(A.restrict(unit * basis))).numpy() for unit in (1, 1j)]
     before = lesion.amplitude(A.pseudo_inverse(y)).item()
