@@ -146,7 +146,7 @@ def _twin(module: nn.Module, twins: dict[int, nn.Module]) -> nn.Module:
         twin = object.__new__(type(module))
         twin.__dict__ = dict(module.__dict__)  # with the same dictionaries of parameters and buffers: what moves one moves both
         twins[id(module)] = twin
-        children = {name: None if child is None else _twin(child, twins) for name, child in module._modules.items()}
+        children = {name: None if child is None else _twin(child, twins) for name, child in module.__dict__["_modules"].items()}
         twin.__dict__["_modules"] = children
     return twins[id(module)]
 
@@ -160,7 +160,8 @@ def _forget(block: nn.Module) -> None:
 
 
 def _again(forward: Callable[..., Any], *args: object, **kwargs: object) -> object:
-    return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+    # Keywords are the block's own, whatever their names: `checkpoint` has some of the same kind.
+    return checkpoint(partial(forward, **kwargs), *args, use_reentrant=False)
 
 
 def _in_segments(chain: nn.Sequential, x: Tensor) -> Tensor:

@@ -46,15 +46,15 @@ def unet(width: int = 4) -> UNet:
 
 
 class Holder(nn.Module):
-    """A network inside of a network, a block called with keywords, one block that occurs twice, one that returns two tensors."""
+    """A network inside of a network, a block called with keywords, one block that occurs twice, two tensors out."""
 
     class Block(nn.Module):
         def __init__(self):
             super().__init__()
             self.layer = nn.Conv2d(1, 1, 3, padding=1)
 
-        def forward(self, x, *, factor=1.0):
-            return torch.sin(self.layer(x)) * factor, x
+        def forward(self, x, *, factor=1.0, debug=0.0):
+            return torch.sin(self.layer(x)) * factor + debug, x
 
     class Inner(nn.Module):
         def __init__(self):
@@ -64,7 +64,7 @@ class Holder(nn.Module):
 
         def forward(self, x):
             for block in (self.first, self.second, self.again):
-                x, before = block(x, factor=2.0)
+                x, before = block(x, factor=2.0, debug=0.5)
                 x = x + before
             return x
 
