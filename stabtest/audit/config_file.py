@@ -18,12 +18,9 @@ from stabtest.findings import Criterion
 from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings.verdicts import UNIVERSAL
 
-_GONE = {
+_GONE: dict[tuple[int | str, ...], str] = {
     ("worst_case", "steps"): "evaluations = 60 is the whole budget of a radius, where it was steps along one of several paths",
-    (
-        "worst_case",
-        "jacobian_steps",
-    ): "leave it out: evaluations is the whole budget of a radius, and no start has one of its own",
+    ("worst_case", "jacobian_steps"): "leave it out: evaluations is the whole budget of a radius, no start has one of its own",
 }
 """Keys of earlier versions, and what stands in their place."""
 
