@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from stabtest.search.health import GradientReport
 from stabtest.search.leader import TOLERANCE, PathEnd, Status
 from stabtest.search.problem import GradientHealth
 
@@ -57,6 +58,8 @@ class WorstCase:
         Where each path of the search ended, in order.
     chunk
         Most images that went through the network at once: what was asked for, or less where memory ran out; None: all.
+    gradient
+        What the gradient was found to be before the search; None if it was not looked at.
     """
 
     perturbation: Tensor
@@ -77,6 +80,7 @@ class WorstCase:
     health: Tensor
     paths: tuple[PathEnd, ...] = ()
     chunk: int | None = None
+    gradient: GradientReport | None = None
 
     @property
     def spread(self) -> list[float]:
@@ -85,8 +89,9 @@ class WorstCase:
         if len(ends) < 2:
             return [math.nan] * len(self.objective)
         values = torch.stack(ends)
-        most = values.amax(0)
-        return torch.where(most == torch.inf, torch.zeros_like(most), (most - values.amin(0)) / most.abs()).tolist()
+        most, least = values.amax(0), values.amin(0)
+        nothing = (most == torch.inf) | (most == least)  # nothing exceeds infinite damage; and 0 / 0 is no spread
+        return torch.where(nothing, torch.zeros_like(most), (most - least) / most.abs()).tolist()
 
     @property
     def variable(self) -> Tensor:
@@ -131,6 +136,7 @@ def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
         history=[_continued(left, right, a.evaluations) for left, right in zip(a.history, b.history, strict=True)],
         status=status,
         health=torch.maximum(a.health, b.health),
+        gradient=a.gradient or b.gradient,
         chunk=min((chunk for chunk in (a.chunk, b.chunk) if chunk is not None), default=None),
     )
 
