@@ -55,3 +55,28 @@ def test_noise_that_breaks_the_image_is_infinite_damage(lab, fourier, measuremen
 
     change = gaussian_baseline(network, fourier, measurement, radius=0.1, draws=2)
     assert torch.isinf(change).all()
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_noise_in_a_region_stays_in_it_and_is_noise_in_either_norm(fourier, measurement, norm):
+    """Scaled to the radius as it is: not the corner of the cube, where all samples would have the largest modulus."""
+    region = torch.zeros(8, 8, dtype=torch.bool)
+    region[1:7] = True
+    seen = []
+
+    def network(y, A):
+        seen.append(y - measurement)
+        return A.pseudo_inverse(y)
+
+    gaussian_baseline(network, fourier, measurement, radius=0.2, unit="absolute", draws=2, norm=norm, region=region)
+    for e in seen[1:]:
+        inside = e[0][..., region & fourier.mask].abs()
+        size = inside.max() if norm == "linf" else inside.norm()
+        assert size.item() == pytest.approx(0.2, rel=1e-4)
+        assert inside.std() > 0.2 * inside.mean()
+        assert not e[..., ~(region & fourier.mask)].any()
+
+
+def test_a_word_that_is_no_option_is_refused(lab, fourier, measurement):
+    with pytest.raises(SearchError, match="relative"):
+        gaussian_baseline(lab.SmallCNN(), fourier, measurement, radius=0.1, relative=False)

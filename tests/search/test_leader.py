@@ -79,6 +79,59 @@ def test_history_lists_the_rises_in_units():
     assert run([1.0, 0.5, 2.0, 2.0]).history(torch.tensor([2.0])) == [[(1, 0.5), (3, 1.0), (4, 1.0)]]
 
 
+def run_paths(*paths, fresh=True):
+    """A search whose paths take the values given."""
+    leader = Leader(torch.zeros(1, 2), planned=sum(map(len, paths)))
+    for values in paths:
+        for value in values:
+            offer(leader, [value])
+        leader.end_path(torch.tensor([max(values)]), fresh=fresh)
+    return leader
+
+
+def test_one_path_never_converges_although_it_was_flat():
+    leader = run_paths([1.0] * 8)
+    assert leader.status() == ["still rising"]
+    assert not leader.settled()
+
+
+def test_two_equal_paths_converge():
+    leader = run_paths([0.2, 1.0, 0.5, 0.4], [0.3, 1.0, 0.5, 1.0])
+    assert leader.status() == ["converged"]
+    assert leader.settled()
+
+
+def test_a_second_path_that_found_more_by_more_than_the_tolerance_is_still_rising():
+    assert run_paths([0.5, 1.0], [0.5, 1.02]).status() == ["still rising"]
+    assert run_paths([0.5, 1.0], [0.5, 1.009]).status() == ["converged"]
+
+
+def test_only_paths_that_ended_within_the_first_half_count_for_it():
+    """The path that found the best ended after the half, although it had found it before."""
+    assert run_paths([0.5, 0.5], [1.0, 1.0, 1.0], [0.9]).status() == ["still rising"]
+    assert run_paths([1.0, 1.0], [0.5, 0.5, 0.5, 0.5]).status() == ["converged"]
+    assert run_paths([1.0, 1.0, 1.0], [1.0, 1.0]).status() == ["still rising"]  # none ended in it
+
+
+def test_a_search_settles_when_its_last_image_does():
+    leader = Leader(torch.zeros(2, 2), planned=8)
+    for path in ([[1.0, 1.0]], [[1.0, 2.0]], [[1.0, 2.0]], [[1.0, 2.0]]):
+        offer(leader, path[0])
+        leader.end_path(torch.tensor(path[0]))
+        assert leader.settled() == (leader.evaluations == 4)
+
+
+def test_paths_are_kept_in_order_with_nan_as_infinite_damage():
+    leader = run_paths([1.0, 2.0], [0.5])
+    leader.end_path(torch.tensor([torch.nan]), fresh=False)
+    ends = leader.paths()
+    assert [(path.evaluations, path.value.item(), path.fresh) for path in ends] == [
+        (2, 2.0, True),
+        (3, 0.5, True),
+        (3, torch.inf, False),
+    ]
+
+
 def test_progress_hears_of_every_evaluation():
     heard = []
     leader = Leader(torch.zeros(1, 2), planned=3, progress=lambda done, planned: heard.append((done, planned)))

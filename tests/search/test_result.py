@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
+from stabtest.search.leader import PathEnd
 from stabtest.search.result import better_of, lowered_into
 from stabtest.search.worst_case import worst_case
 
 
 @pytest.fixture
 def case(lab, fourier, measurement):
-    return worst_case(lab.SmallCNN(), fourier, measurement, radius=0.1, steps=4)
+    return worst_case(lab.SmallCNN(), fourier, measurement, radius=0.1, evaluations=8)
 
 
 def raised(case, factors):
@@ -52,3 +54,31 @@ def test_witness_of_a_smaller_radius_keeps_the_larger_radius_and_costs_nothing(c
     assert torch.equal(taken.radius, larger.radius)
     assert taken.evaluations == larger.evaluations
     assert not taken.violation.any()
+
+
+def paths(*ends, fresh=True):
+    return tuple(PathEnd(count, torch.tensor(values), fresh) for count, values in ends)
+
+
+def test_paths_count_on_and_cost_nothing_where_a_witness_was_taken_over(case):
+    first = replace(case, paths=paths((4, [1.0, 1.0]), (8, [1.0, 2.0])))
+    both = better_of(first, replace(raised(case, [0.5, 2.0]), paths=paths((7, [3.0, 3.0]), fresh=False)))
+    assert [(path.evaluations, path.fresh) for path in both.paths] == [(4, True), (8, True), (15, False)]
+    assert lowered_into(first, replace(first, radius=2 * first.radius)).paths == first.paths
+
+
+def test_spread_is_relative_to_the_best_fresh_path(case):
+    fresh = paths((4, [1.0, -3.0]), (8, [2.0, -2.0]), (12, [1.5, -4.0]))
+    again = paths((16, [9.0, 9.0]), fresh=False)
+    assert replace(case, paths=fresh + again).spread == pytest.approx([0.5, 1.0])
+
+
+def test_spread_is_not_known_from_one_fresh_path_and_nothing_where_damage_is_infinite(case):
+    alone = paths((4, [1.0, 1.0])) + paths((8, [2.0, 2.0]), fresh=False)
+    assert all(math.isnan(spread) for spread in replace(case, paths=alone).spread)
+    assert replace(case, paths=paths((4, [torch.inf, 1.0]), (8, [1.0, 1.0]))).spread == [0.0, 0.0]
+
+
+def test_spread_of_objectives_that_are_zero_is_zero(case):
+    """A blind network: both paths end at no damage, which is no distance apart."""
+    assert replace(case, paths=paths((4, [0.0, 1.0]), (8, [0.0, 1.0]))).spread == [0.0, 0.0]
