@@ -182,7 +182,8 @@ def _budget(document: Document, found: list[Curve]) -> list[Block]:
     note = (
         "Converged: the paths in the second half of the evaluations raised the best value by at most 1 %; a search of one path cannot "
         "say that. Spread: how far the paths from starts of their own ended apart, relative to the best of them; large where there "
-        "are many maxima, not available with fewer than two. Violation: how far the stored perturbation is outside of its set, recomputed in double precision."
+        "are many maxima, not available with fewer than two. Violation: how far the stored perturbation is outside of its set, "
+        "recomputed in double precision."
     )
     blocks.append(Table("budget-table", "Budget and convergence", heads, body, note=note, numeric=(False, *[True] * 8)))
     return blocks
