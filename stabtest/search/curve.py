@@ -37,6 +37,7 @@ def worst_case_curve(
     evaluations: int = EVALUATIONS,
     restarts: int | None = None,
     stop_early: bool = False,
+    check: bool = True,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
     **options: Unpack[SetOptions],
@@ -45,7 +46,7 @@ def worst_case_curve(
 
     Parameters
     ----------
-    reconstructor, operator, measurement, objective, truth, restarts, stop_early, generator, **options
+    reconstructor, operator, measurement, objective, truth, restarts, stop_early, check, generator, **options
         As in `worst_case`.
     radii
         Positive and strictly increasing.
@@ -82,7 +83,7 @@ def worst_case_curve(
         if progress is not None:
             progress(done + now, max(len(values) * planned, done + now))
 
-    def search(radius: float, start: Tensor | None, *, evaluations: int, restarts: int | None) -> WorstCase:
+    def search(radius: float, start: Tensor | None, *, evaluations: int, restarts: int | None, check: bool) -> WorstCase:
         return worst_case(
             reconstructor,
             operator,
@@ -93,6 +94,7 @@ def worst_case_curve(
             evaluations=evaluations,
             restarts=restarts,
             start=start,
+            check=check,
             stop_early=stop_early,
             generator=generator,
             progress=report,
@@ -102,11 +104,11 @@ def worst_case_curve(
     curve: list[WorstCase] = []
     for radius in values:
         warm = curve[-1].variable if curve else None
-        curve.append(search(radius, warm, evaluations=evaluations, restarts=restarts))
+        curve.append(search(radius, warm, evaluations=evaluations, restarts=restarts, check=check))
         done += curve[-1].evaluations
     for k in range(len(values) - 2, -1, -1):
         # A few steps tell whether the basin of the larger radius is the better one here as well.
-        again = search(values[k], curve[k + 1].variable, evaluations=max(1, evaluations // 8), restarts=0)
+        again = search(values[k], curve[k + 1].variable, evaluations=max(1, evaluations // 8), restarts=0, check=False)
         done += again.evaluations
         curve[k] = better_of(curve[k], again)
     for k in range(1, len(values)):

@@ -81,6 +81,7 @@ class Leader:
         self.gradient = torch.zeros_like(like)
         self.evaluations = 0
         self._broke = torch.zeros(batch, dtype=torch.bool, device=like.device)
+        self._closed = torch.zeros_like(self._broke)
         self._record: list[Tensor] = []
         self._health: list[Tensor] = []
         self._paths: list[PathEnd] = []
@@ -92,7 +93,7 @@ class Leader:
         A value that is not a number counts as infinite (`damage`), unless ``v`` itself is not finite.
         """
         value = damage(evaluation.value)
-        better = (value > self.value) & torch.isfinite(v).flatten(1).all(1)
+        better = (value > self.value) & torch.isfinite(v).flatten(1).all(1) & ~self._closed
         self.value = torch.where(better, value, self.value)
         here = better.reshape(-1, *([1] * (v.ndim - 1)))
         self.variable = torch.where(here, v, self.variable)
@@ -127,6 +128,10 @@ class Leader:
             rises = [k for k, value in enumerate(curve) if k == len(curve) - 1 or k == 0 or value > curve[k - 1]]
             rows.append([(k + 1, curve[k]) for k in rises if curve[k] > -torch.inf])
         return rows
+
+    def close(self, images: list[bool]) -> None:
+        """Take no more points of these images: what is still tried is for the others."""
+        self._closed = torch.tensor(images, device=self.value.device)
 
     def end_path(self, value: Tensor, *, fresh: bool = True) -> None:
         """Note that a path ends here, and the largest objective on it, ``(B,)``."""

@@ -3,9 +3,11 @@ r"""The worst-case search: everything in this folder put together.
     maximise  phi(f(y + e))   over   e = P e, ||e|| <= R     (or e = A r, ||r|| <= R, or another set)
 
 1. reconstruct ``y`` once: the clean image;
-2. divide the budget into paths (`stabtest.search.paths`): relaxed power ascents (`stabtest.search.ascent`) from a given start, from
-   fresh ones (`stabtest.search.starts`) and again from the best so far, the best feasible iterate of each image kept;
-3. look at the witness from scratch (`stabtest.search.verify`).
+2. hold the gradient against finite differences (`stabtest.search.health`);
+3. divide the budget into paths (`stabtest.search.paths`) and walk them (`stabtest.search.walk`): relaxed power ascents
+   (`stabtest.search.ascent`) from a given start, from fresh ones (`stabtest.search.starts`) and again from the best so far, the best
+   feasible iterate of each image kept; where the gradient cannot be used, go on without (`stabtest.search.black_box`);
+4. look at the witness from scratch (`stabtest.search.verify`).
 
 The problem is that of V. Antun, F. Renna, C. Poon, B. Adcock, A. Hansen, *On instabilities of deep learning in image
 reconstruction and the potential costs of AI*, PNAS 117 (2020), with a hard constraint in place of a penalty.
@@ -14,8 +16,8 @@ A search that fails proves nothing; what it found is a lower bound of the worst 
 
 from __future__ import annotations
 
-import sys
-from collections import deque
+import math
+from dataclasses import replace
 from typing import Literal, Unpack
 
 import torch
@@ -25,23 +27,27 @@ from stabtest import tensors
 from stabtest.errors import NetworkError, SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.admissible import SetOptions, admissible_set
-from stabtest.search.ascent import REHEAT, ascend
-from stabtest.search.batching import Tape, ascend_together, rising, together
+from stabtest.search.batching import rising
+from stabtest.search.black_box import black_box
 from stabtest.search.constraints import ImageBall
-from stabtest.search.leader import Leader, Progress, damage
+from stabtest.search.health import GradientReport, examine
+from stabtest.search.leader import Leader, Progress, Status, damage
 from stabtest.search.memory import Memory
-from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, vanishes_at_clean
-from stabtest.search.paths import plan
+from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective
 from stabtest.search.precision import Precision, check_precision
 from stabtest.search.problem import Problem, Reconstructor, reconstruct_within
 from stabtest.search.result import WorstCase
 from stabtest.search.similarity import StructuralDissimilarity
-from stabtest.search.starts import gradient_start, random_start
 from stabtest.search.verify import verify
+from stabtest.search.walk import walk
 
 ObjectiveName = Literal["clean", "truth", "local", "ssim"]
 EVALUATIONS = 60
 """Budget if none is given: three paths of twenty steps."""
+QUERIES = 10
+"""Queries of the black-box search for each evaluation of the budget, where gradients cannot be used."""
+MISLEADING = ("stochastic", "disconnected", "masked", "wrong")
+"""What a gradient can be found to be that makes an ascent along it worthless."""
 
 
 def worst_case(
@@ -61,6 +67,8 @@ def worst_case(
     parallel: int | None = None,
     chunk: int | None = None,
     precision: Precision = "float32",
+    check: bool = True,
+    queries: int | None = None,
     **options: Unpack[SetOptions],
 ) -> WorstCase:
     r"""Search for the admissible perturbation that damages each image most.
@@ -100,6 +108,12 @@ def worst_case(
     precision
         ``"bfloat16"``: the search runs the network under autocast; its witness is scored in float32 like any other
         (`stabtest.search.precision`).
+    check
+        Whether to hold the gradient against finite differences first (`stabtest.search.health`), at 10 forward and 6 backward passes
+        beside the budget.
+    queries
+        Where the gradient is missing or found to mislead, a black-box search follows (`stabtest.search.black_box`), with so many
+        forward passes; ten times the budget if not given, 0 for none. Its result stands, and so does the word "no usable gradient".
     **options
         The set of admissible perturbations: ``unit``, ``noise_std``, ``domain``, ``norm``, ``region``, ``nonnegative``; see
         `stabtest.search.admissible.SetOptions`.
@@ -127,7 +141,6 @@ def worst_case(
     >>> round(worst.gain.item(), 3), worst.status, worst.violation.item() <= 1e-6
     (3.0, ['converged'], True)
     """
-    _check_budget(evaluations, restarts, start)
     check_precision(precision)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     y = operator.range.check(measurement, "measurement").detach()
@@ -139,43 +152,33 @@ def worst_case(
     aim = _objective(objective, clean, truth)
     problem = Problem(reconstructor, y, constraint, aim, precision=precision, memory=memory)
     like = constraint.space.zeros(len(y), dtype=constraint.radius.dtype, device=y.device)
-    parallel = _most_parallel(parallel, y)
     progress = rising(progress)
     leader = Leader(like, planned=evaluations, progress=progress)
-
-    if start is not None:
-        warm = constraint.maximise_linear(constraint.space.check(start.detach(), "start"))
-        steps = evaluations if restarts == 0 else max(1, evaluations // 4)
-        leader.end_path(ascend(problem, warm, leader, steps=steps, heat=REHEAT, hold=0.0))
-    legs, recorded = plan(evaluations - leader.evaluations, fresh=restarts), deque[Tape]()
-    for k, leg in enumerate(legs):
-        if stop_early and not recorded and leader.settled():
-            break
-        steps = leg.steps
-        if leg.kind == "again":
-            leader.end_path(ascend(problem, leader.variable, leader, steps=steps, heat=REHEAT, hold=0.0), fresh=False)
-            continue
-        if recorded:
-            leader.end_path(recorded.popleft().play(leader))
-            continue
-        starts = [random_start(problem, generator=generator)]
-        if k == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
-            starts, steps = [gradient_start(problem, leader, otherwise=starts[0])], steps - 1
-        else:
-            more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
-            starts += [random_start(problem, generator=generator) for _ in range(more)]
-        if len(starts) == 1:
-            leader.end_path(ascend(problem, starts[0], leader, steps=steps))
-            continue
-        recorded.extend(ascend_together(problem, starts, steps=steps, progress=_from(leader, evaluations, progress)))
-        leader.end_path(recorded.popleft().play(leader))
-    return _report(problem, leader, clean, truth)
-
-
-def _from(leader: Leader, planned: int, progress: Progress | None) -> Progress | None:
-    """The progress of paths climbed ahead, counted from where the search stands."""
-    done = leader.evaluations
-    return None if progress is None else lambda more, _: progress(done + more, max(planned, done + more))
+    report = examine(problem) if check else None
+    walk(
+        problem,
+        leader,
+        evaluations=evaluations,
+        restarts=restarts,
+        start=start,
+        stop_early=stop_early,
+        parallel=parallel,
+        generator=generator,
+        progress=progress,
+    )
+    words, health = leader.status(), leader.health()  # of what had a gradient; a black-box search has none
+    blind = _blind(words, report)
+    if any(blind) and queries != 0:
+        leader.close([not unseen for unseen in blind])
+        budget = QUERIES * evaluations if queries is None else queries
+        black_box(problem, leader, queries=budget, starts=[leader.variable], generator=generator)
+    found = _report(problem, leader, clean, truth)
+    # Infinite damage that a fresh look does not find again was somewhere near: this search has not found the worst.
+    words = [
+        _word(word, led=led, found=value, blind=unseen)
+        for word, led, value, unseen in zip(words, leader.value.tolist(), found.objective.tolist(), blind, strict=True)
+    ]
+    return replace(found, status=words, health=health, gradient=report)
 
 
 def reconstruct_clean(
@@ -220,20 +223,10 @@ def _objective(objective: ObjectiveName | Objective, clean: Tensor, truth: Tenso
             raise SearchError("objective", expected="'clean', 'truth', 'local', 'ssim' or a callable", came=repr(objective))
 
 
-def _most_parallel(parallel: int | None, y: Tensor) -> int:
-    if parallel is None:
-        return sys.maxsize if y.device.type == "cuda" else 1
-    if parallel < 1:
-        raise SearchError("parallel", expected="at least one path at a time", came=str(parallel))
-    return parallel
-
-
-def _check_budget(evaluations: int, restarts: int | None, start: Tensor | None) -> None:
-    if evaluations < 1 or (restarts is not None and restarts < 0):
-        came = f"evaluations={evaluations}, restarts={restarts}"
-        raise SearchError("budget", expected="evaluations >= 1, restarts >= 0", came=came)
-    if restarts == 0 and start is None:
-        raise SearchError("starts", expected="at least one", came="none", remedy="set restarts above 0, or give a start")
+def _blind(words: list[Status], report: GradientReport | None) -> list[bool]:
+    """Which images the search by gradients could not see: by what it met, or by what was found beforehand."""
+    names = report.health if report is not None else ("healthy",) * len(words)
+    return [word == "no usable gradient" or name in MISLEADING for word, name in zip(words, names, strict=True)]
 
 
 def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | None) -> WorstCase:
@@ -259,12 +252,17 @@ def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | Non
         violation=found.violation,
         evaluations=leader.evaluations,
         history=leader.history(size.clamp_min(tiny)),
-        # Infinite damage that a fresh look does not find again was somewhere near: this search has not found the worst.
-        status=[
-            "still rising" if led == torch.inf and value < torch.inf else word
-            for word, led, value in zip(leader.status(), leader.value.tolist(), found.value.tolist(), strict=True)
-        ],
+        status=leader.status(),
         health=leader.health(),
         paths=leader.paths(),
         chunk=problem.memory.chunk,
     )
+
+
+def _word(word: Status, *, led: float, found: float, blind: bool) -> Status:
+    """What the leader says of a search, unless something else speaks against it."""
+    if found == math.inf:
+        return "converged"
+    if blind:
+        return "no usable gradient"
+    return "still rising" if led == math.inf else word

@@ -82,13 +82,13 @@ def test_a_start_and_radii_per_image(scene):
 
 def test_the_network_sees_the_paths_in_one_batch(scene):
     network, A, y = scene
-    worst_case(network, A, y, radius=0.2, evaluations=40, restarts=2, parallel=2)
+    worst_case(network, A, y, radius=0.2, evaluations=40, restarts=2, parallel=2, check=False)
     assert network.batches == [3] + [6] * 20 + [3]
 
 
 def test_on_a_cpu_paths_are_climbed_one_after_the_other(scene):
     network, A, y = scene
-    worst_case(network, A, y, radius=0.2, evaluations=40, restarts=2)
+    worst_case(network, A, y, radius=0.2, evaluations=40, restarts=2, check=False)
     assert set(network.batches) == {3}
 
 

@@ -334,7 +334,7 @@ def test_the_budget_is_spent_and_never_exceeded(fourier, measurement, lab, evalu
         "more starts": dict(restarts=5),
         "warm start, more starts": dict(start=measurement, restarts=5),
     }[case]
-    worst = worst_case(network, fourier, measurement, radius=0.1, evaluations=evaluations, **options)
+    worst = worst_case(network, fourier, measurement, radius=0.1, evaluations=evaluations, check=False, **options)
     assert worst.evaluations == evaluations
     # Beside the evaluations: one for the clean image and one for the re-scored witness, both without gradient.
     assert len(calls) == evaluations + 2
@@ -372,7 +372,7 @@ class Stairs:
 
 def test_a_search_that_still_rises_does_not_stop_early():
     A, y = Identity((2, 2)), torch.ones(1, 1, 2, 2)
-    worst = worst_case(Stairs(), A, y, radius=0.1, evaluations=100, stop_early=True)
+    worst = worst_case(Stairs(), A, y, radius=0.1, evaluations=100, stop_early=True, check=False)
     assert worst.evaluations == 100
     assert worst.status == ["still rising"]
 
@@ -383,7 +383,7 @@ def test_one_image_that_rises_keeps_the_whole_batch_going():
     def network(y, A):
         return y * torch.tensor([1.0, 1.1 ** next(calls)]).reshape(2, 1, 1, 1)
 
-    worst = worst_case(network, A, y, radius=0.1, evaluations=100, stop_early=True)
+    worst = worst_case(network, A, y, radius=0.1, evaluations=100, stop_early=True, check=False)
     assert worst.evaluations == 100
     assert worst.status == ["converged", "still rising"]
 
@@ -422,7 +422,7 @@ def test_a_warm_start_in_a_lesser_maximum_does_not_keep_the_search_there():
     """Two hills; the search is given the lower one, and has fresh starts to find the other."""
     A, y = Identity((1, 2)), torch.zeros(1, 1, 1, 2)
     lower = torch.tensor([[[[0.0, 1.0]]]])
-    only = worst_case(two_hills, A, y, radius=1.0, unit="absolute", evaluations=60, restarts=0, start=lower)
+    only = worst_case(two_hills, A, y, radius=1.0, unit="absolute", evaluations=60, restarts=0, start=lower, check=False)
     found = worst_case(two_hills, A, y, radius=1.0, unit="absolute", evaluations=200, restarts=8, start=lower)
     assert only.objective.item() == pytest.approx(0.4, rel=1e-4)
     assert found.objective.item() == pytest.approx(0.6, rel=1e-4)
@@ -586,3 +586,44 @@ def test_nan_that_a_fresh_look_does_not_find_leaves_the_search_open():
     worst = worst_case(lambda y, A: 2 * y * (torch.nan if next(calls) == 10 else 1), A, y, radius=0.1)
     assert torch.isfinite(worst.relative_change).all()
     assert worst.status == ["still rising"]
+
+
+def straight_through(y, A):
+    """Rounds, and says that it does not."""
+    x = A.pseudo_inverse(y).real
+    return x + (torch.round(8 * x) / 8 - x).detach() * 3 + 2 * (x.roll(1, -1) - x).detach()
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        (lambda y, A: torch.from_numpy(A.pseudo_inverse(y).numpy()), "disconnected"),
+        (straight_through, "wrong"),
+        (lambda y, A: torch.nn.functional.dropout(A.pseudo_inverse(y).real, 0.3, training=True), "stochastic"),
+    ],
+)
+def test_a_gradient_that_misleads_is_named_and_the_search_goes_on_without(fourier, measurement, network, name):
+    settings = {"radius": 0.1, "evaluations": 20}
+    worst = worst_case(network, fourier, measurement, **settings)
+    assert worst.gradient is not None
+    assert worst.gradient.health == (name,) * 2
+    assert worst.status == ["no usable gradient"] * 2
+    assert worst.evaluations > 20
+    without = worst_case(network, fourier, measurement, queries=0, **settings)
+    assert without.evaluations <= 20
+    assert without.status == ["no usable gradient"] * 2
+
+
+def test_without_a_gradient_the_black_box_search_finds_what_there_is(fourier, measurement):
+    """A linear map in NumPy: its worst case is known from the same map with a gradient."""
+
+    def gained(x):
+        return x + torch.cumsum(x, -1) / 4
+
+    known = worst_case(lambda y, A: gained(A.pseudo_inverse(y)), fourier, measurement, radius=0.1, evaluations=60)
+    blind = worst_case(lambda y, A: gained(A.pseudo_inverse(y)).detach(), fourier, measurement, radius=0.1, evaluations=40)
+    none = worst_case(lambda y, A: gained(A.pseudo_inverse(y)).detach(), fourier, measurement, radius=0.1, queries=0)
+    assert known.status == ["converged"] * 2
+    assert (blind.distance > 0.98 * known.distance).all()
+    assert (none.distance < 0.8 * known.distance).all()
+    assert (blind.violation < 1e-6).all()
