@@ -13,6 +13,9 @@ of the black box, ``J* u ~ B D* u + a (1 - B B*) S* u`` (`stabtest.search.secant
     after a step that gained little, a few queries beside the best point, along directions not tried so far
     (`stabtest.search.bases`), so that the next step knows more of ``J*``.
 
+Where neither is left, because nothing is to be gained by what is known and all is known, the search begins anew from white noise; the leader
+keeps the best.
+
 Every query does two things: it is a candidate, and its secant improves the estimate (as in Broyden's method; on a linear
 reconstruction, probes with steps are a Davidson method for the largest singular value, with ``S*`` in the place of ``J*``:
 E. Davidson, J. Comput. Phys. 17 (1975)). The step without a length of its own is that of the generalised power method.
@@ -33,10 +36,10 @@ from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.ascent import per_image
-from stabtest.search.bases import Basis, Sight, damaged_places, low_frequency, mixture, pull_back, pulled
+from stabtest.search.bases import Basis, Sight, damaged_places, low_frequency, mixture, pixel, pull_back, pulled
 from stabtest.search.leader import Leader, damage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
-from stabtest.search.secants import Secants, step_length
+from stabtest.search.secants import DRIFT, Secants, step_length
 from stabtest.search.starts import zero_of
 
 PROBE = 0.15
@@ -47,6 +50,12 @@ PAYS = 0.01
 """Relative rise of the objective from which a step is followed by another at once."""
 PREDICTED = 8
 """Power steps on the prediction of the secants for each step."""
+SCALAR_DRIFT = 3.0
+"""`Secants`' drift where only the value is known: the gradient of a norm turns with the point even if the reconstruction is linear."""
+STILL = 1e-4
+"""A step shorter than this, relative to where it begins, is none."""
+UNKNOWN = 0.3
+"""Share of white noise that has not been tried, below which nothing is left to look for and a search that stands still begins anew."""
 SHORTEST = 1 / 16
 """Shortest way that a step goes towards the furthest point."""
 
@@ -145,30 +154,49 @@ class _Climb:
         self.draw, self.surrogate, self.generator = draw, surrogate, generator
         self.here = zero_of(problem)
         self.scalar = False
+        self.tiny = torch.finfo(tensors.real_dtype(self.here.dtype)).tiny
         self.answer = self.query(self.here)
-        self.secants = Secants(self.here, self.answer.image, memory=memory)
+        self.secants = Secants(self.here, self.answer.image, memory=memory, drift=SCALAR_DRIFT if self.scalar else DRIFT)
 
     def run(self, starts: Sequence[Tensor]) -> None:
         """All of it: the starts, then steps and probes until the budget is spent."""
         constraint, batch = self.problem.constraint, self.problem.batch
         given = [constraint.maximise_linear(constraint.space.check(v.detach(), "start")) for v in starts]
-        for v in given or [constraint.maximise_linear(low_frequency(16)(self.sight(), self.generator))]:
+        for v in given or [constraint.maximise_linear(low_frequency(16)(self.sight(), self.fresh()))]:
             if self.left > 0:
                 self.move(v)
         like = self.answer.value
         t, waiting = torch.ones_like(like), torch.zeros(batch, dtype=torch.int64, device=like.device)
         while self.left > 0:
-            stepping = waiting <= 0
+            generator = self.fresh()
+            stepping, restart = waiting <= 0, torch.zeros_like(waiting, dtype=torch.bool)
             candidate = self.here
             if bool(stepping.any()):
-                candidate = torch.where(per_image(stepping, self.here), self.step(t), candidate)
-            if not bool(stepping.all()):
-                candidate = torch.where(per_image(stepping, self.here), candidate, self.probe())
+                full = self.step(t)
+                # Nothing to gain by what is known: look further, and where there is nothing further, begin anew.
+                still = stepping & (tensors.norm(full - self.here) <= STILL * tensors.norm(self.here))
+                stepping = stepping & ~still
+                candidate = torch.where(per_image(stepping, full), full, candidate)
+                if bool(still.any()):
+                    noise = pixel(self.sight(), self.fresh(generator))
+                    unknown = tensors.norm(self.secants.outside(noise)) / tensors.norm(noise).clamp_min(self.tiny)
+                    restart = still & (unknown < UNKNOWN)
+                    candidate = torch.where(per_image(restart, noise), constraint.maximise_linear(noise), candidate)
+            probing = ~(stepping | restart)
+            if bool(probing.any()):
+                candidate = torch.where(per_image(probing, candidate), self.probe(self.fresh(generator)), candidate)
             before = self.answer.value
-            rose = self.move(candidate)
+            rose = self.move(candidate, whatever=restart)
             pays = rose & (self.answer.value - before > PAYS * before.abs())
             t = torch.where(stepping, torch.where(rose, (2 * t).clamp(max=1.0), (t / 2).clamp(min=SHORTEST)), t)
-            waiting = torch.where(stepping, torch.where(pays, 0, PROBES), waiting - 1)
+            t = torch.where(restart, 1.0, t)
+            waiting = torch.where(stepping, torch.where(pays, 0, PROBES), torch.where(restart, 0, waiting - 1))
+
+    def fresh(self, parent: torch.Generator | None = None) -> torch.Generator:
+        """A generator for one query, so that what an image draws does not depend on what the others of its batch do."""
+        parent = self.generator if parent is None else parent
+        seed = int(torch.randint(2**62, (1,), generator=parent, device=parent.device))
+        return torch.Generator(parent.device).manual_seed(seed)
 
     def step(self, t: Tensor) -> Tensor:
         """The way to the furthest point along the estimated gradient, as far as ``t``.
@@ -190,17 +218,19 @@ class _Climb:
             full = constraint.maximise_linear(gradient)
         return constraint.towards(self.here, full, t, gradient)
 
-    def probe(self) -> Tensor:
+    def probe(self, generator: torch.Generator) -> Tensor:
         """A point beside the best, in a direction that has not been tried."""
-        direction = self.secants.outside(self.draw(self.sight(), self.generator))
+        direction = self.secants.outside(self.draw(self.sight(), generator))
         return self.problem.constraint.project(self.here + step_length(direction, PROBE * tensors.norm(self.here)))
 
-    def move(self, v: Tensor) -> Tensor:
-        """Query a point, learn from it, and stand there where it is better; return where, ``(B,)``."""
+    def move(self, v: Tensor, *, whatever: Tensor | bool = False) -> Tensor:
+        """Query a point, learn from it, and stand there where it is better, or ``whatever`` it is; return where, ``(B,)``."""
         answer = self.query(v)
         self.secants.add(v - self.here, answer.image - self.answer.image)
         # Nobody stays at the clean measurement, where the objective may have no gradient.
-        better = (damage(answer.value) > damage(self.answer.value)) | (tensors.norm(self.here) == 0)
+        better = (damage(answer.value) > damage(self.answer.value)) | (tensors.norm(self.here) == 0) | whatever
+        moved = tensors.norm(v - self.here) / tensors.norm(v).clamp_min(self.tiny)
+        self.secants.move(torch.where(better, moved, 0))
         self.here = torch.where(per_image(better, v), v, self.here)
         pull = self.answer.pull
         if pull is not None and answer.pull is not None:
