@@ -22,6 +22,7 @@ from enum import IntEnum
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recompute
 
 from stabtest import tensors
 from stabtest.errors import SearchError
@@ -126,9 +127,17 @@ class Problem:
 
     def reconstruct(self, e: Tensor) -> Tensor:
         """``f(y + e)`` for a measurement-domain perturbation, ``(B, 1, H, W)``; differentiable unless gradients are switched off."""
-        if torch.is_grad_enabled():
-            return self.reconstructor(self.measurement + e, self.constraint.operator)
-        return reconstruct_within(self.memory, self.reconstructor, self.constraint.operator, self.measurement + e)
+        y, operator = self.measurement + e, self.constraint.operator
+        if not torch.is_grad_enabled():
+            return reconstruct_within(self.memory, self.reconstructor, operator, y)
+
+        def run(chunk: int) -> Tensor:
+            if chunk >= len(y):
+                return self.reconstructor(y, operator)
+            # The graph of the whole batch does not fit: each chunk runs again when the backward pass comes to it.
+            return torch.cat([recompute(self.reconstructor, part, operator, use_reentrant=False) for part in y.split(chunk)])
+
+        return self.memory.attempt(run, self.batch)
 
     def score(self, v: Tensor) -> Tensor:
         """Objective without gradient, ``(B,)``: one forward."""

@@ -114,6 +114,18 @@ def test_scoring_halves_as_well(lab):
     torch.testing.assert_close(problem.score(v), whole.score(v), rtol=1e-12, atol=0)
 
 
+def test_a_reconstruction_with_its_graph_goes_in_chunks_too(lab):
+    plain = make(lab, lab.SmallCNN(dtype=torch.float64))
+    network = Limited(plain.reconstructor, 5, with_graph=2)
+    limited = Problem(network, plain.measurement, plain.constraint, plain.objective)
+    slopes = []
+    for problem in (plain, limited):
+        e = point(lab, plain).requires_grad_(True)
+        slopes.append(torch.autograd.grad(tensors.norm(problem.reconstruct(e)).sum(), e)[0])
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-10, atol=1e-14)
+    assert max(network.calls[1:]) == 2
+
+
 def test_copies_that_fit_whole_need_no_second_pass(lab):
     network = Limited(lab.SmallCNN(dtype=torch.float64), 100)
     problem = make(lab, network, batch=2, memory=Memory(5)).repeated(4)
@@ -228,7 +240,7 @@ def test_bfloat16_search_is_within_one_per_cent_and_its_witness_is_scored_in_flo
     network.seen.clear()
     coarse = worst_case(network, A, y, radius=0.1, evaluations=20, precision="bfloat16")
     assert network.seen[0] == network.seen[-1] == torch.float32  # the clean image and the witness
-    assert set(network.seen[1:-1]) == {torch.bfloat16}
+    assert network.seen.count(torch.bfloat16) >= 20
     assert (coarse.objective >= 0.99 * exact.objective).all()
     again = tensors.norm(network(y + coarse.perturbation, A) - network(y, A))
     torch.testing.assert_close(coarse.objective, again, rtol=1e-6, atol=0)
