@@ -124,6 +124,7 @@ class WorstCaseTest:
                 "; above the smallest radius the first quarter of the evaluations goes on from the witness of the radius below and "
                 f"the rest is divided in the same way; then {max(1, self.evaluations // 8)} more go on from that of the radius above"
             )
+        words += "; beside them a look at the gradient, and where it cannot be used ten times as many queries without one"
         if self.stop_early:
             words += "; a search ends before that once a doubling of what it spent no longer pays"
         return f"{words}; {self.noise_draws} draws of Gaussian noise of the same norm"
