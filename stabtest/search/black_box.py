@@ -3,8 +3,8 @@ r"""The worst case of a black box: a program, an ONNX session, anything that ans
 What a query tells. An attack on a classifier sees a few numbers for each query, so it estimates a gradient from finite differences of one
 number (NES, SPSA: `stabtest.search.score_attacks`). A reconstruction answers with an *image*, and of the objective the
 gradient with respect to that image, ``u``, is known. Each query is thus a product ``J d ~ f(v + d) - f(v)`` with the Jacobian; what is missing
-is only ``J* u``. It is put together from the products so far and from a reconstruction that can be differentiated in place
-of the black box, ``J* u ~ B D* u + a (1 - B B*) S* u`` (`stabtest.search.secants`). Then the ascent is that of
+is only ``J* u``. It is put together from a regression on the products so far and, in directions that have not been tried, from a
+reconstruction ``S`` that can be differentiated in place of the black box (`stabtest.search.secants`). Then the ascent is that of
 `stabtest.search.ascent`:
 
 *step*
@@ -37,6 +37,7 @@ from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.ascent import per_image
 from stabtest.search.bases import Basis, Sight, damaged_places, low_frequency, mixture, pixel, pull_back, pulled
+from stabtest.search.jacobian import common_randn
 from stabtest.search.leader import Leader, damage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
 from stabtest.search.secants import DRIFT, Secants, step_length
@@ -180,7 +181,8 @@ class _Climb:
                 if bool(still.any()):
                     noise = pixel(self.sight(), self.fresh(generator))
                     unknown = tensors.norm(self.secants.outside(noise)) / tensors.norm(noise).clamp_min(self.tiny)
-                    restart = still & (unknown < UNKNOWN)
+                    # A search that never left the clean measurement (a start of zeros) has no length to probe with.
+                    restart = still & ((unknown < UNKNOWN) | (tensors.norm(self.here) == 0))
                     candidate = torch.where(per_image(restart, noise), constraint.maximise_linear(noise), candidate)
             probing = ~(stepping | restart)
             if bool(probing.any()):
@@ -269,6 +271,22 @@ class _Climb:
     def sight(self) -> Sight:
         """What a basis may know."""
         return Sight(self.problem, self.here, self.answer.pull, self.surrogate)
+
+
+def continue_without_gradient(problem: Problem, leader: Leader, *, queries: int, generator: torch.Generator) -> None:
+    """`black_box` from where a leader stands: for a search whose gradient turned out not to be usable.
+
+    Parameters
+    ----------
+    problem, queries, generator
+        As in `black_box`.
+    leader
+        Its best variable is the start of every image for which it has one.
+    """
+    led = tensors.norm(leader.variable) > 0
+    noise = problem.constraint.maximise_linear(common_randn(leader.variable, generator=generator))
+    start = torch.where(per_image(led, noise), leader.variable, noise)
+    black_box(problem, leader, queries=queries, starts=[start], generator=generator)
 
 
 def without_gradient(value: Tensor, v: Tensor) -> Evaluation:

@@ -11,7 +11,7 @@ from stabtest import tensors
 from stabtest.errors import OperatorError, SearchError
 from stabtest.operators import Fourier, Identity, Radon
 from stabtest.search.bases import pixel
-from stabtest.search.black_box import black_box, without_gradient
+from stabtest.search.black_box import black_box, continue_without_gradient, without_gradient
 from stabtest.search.constraints import ImageBall, MeasurementBall
 from stabtest.search.leader import Leader
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth
@@ -242,6 +242,28 @@ def test_a_start_from_another_network_is_used():
     start = torch.from_numpy(right[:1]).reshape(1, 1, 8, 8)
     assert search(problem, 2, starts=[start]).value.item() == pytest.approx(0.3 * sigma[0], rel=1e-4)
     assert search(problem, 2).value.item() < 0.25 * sigma[0]
+
+
+def test_a_start_of_zeros_is_left():
+    problem = linear(Identity((4, 4)), random_matrix(16))
+    exact = 0.3 * np.linalg.svd(random_matrix(16).numpy(), compute_uv=False)[0]
+    assert search(problem, 60, starts=[torch.zeros(1, 1, 4, 4)]).value.item() > 0.95 * exact
+
+
+def test_a_search_by_gradients_is_continued_from_where_it_stood():
+    """Image 0 has the worst case already and keeps it, image 1 has nothing; all queries are counted on the same leader."""
+    matrix = random_matrix(16)
+    problem = linear(Identity((4, 4)), matrix, batch=2)
+    _, sigma, right = np.linalg.svd(matrix.numpy())
+    leader = Leader(torch.zeros(2, 1, 4, 4), planned=61)
+    known = torch.zeros(2, 1, 4, 4)
+    known[0] = 0.3 * torch.from_numpy(right[0]).reshape(1, 4, 4)
+    leader.offer(known, without_gradient(problem.score(known), known))
+    leader.variable[1] = 0
+    continue_without_gradient(problem, leader, queries=60, generator=torch.Generator().manual_seed(0))
+    assert leader.evaluations == 61
+    assert leader.value.tolist() == pytest.approx([0.3 * sigma[0]] * 2, rel=0.05)
+    assert abs(leader.value[0].item() - 0.3 * sigma[0]) < 1e-4
 
 
 def test_a_surrogate_that_resembles_the_box_carries_over():
