@@ -3,7 +3,9 @@
 Four figures, each of two runs side by side in one process:
 
 - **precision**: the largest damage found by a search in bfloat16 over that of a search in float32, both scored in float32, from equal
-  starts; the exit status is 1 if any image falls short by more than the limit;
+  starts, and as a control a search in float32 from other starts over the same: a path that is nudged by rounding may end in another
+  maximum, which is luck and not precision. The exit status is 1 if the mean over the images falls short by more than the limit at any
+  radius;
 - **chunks**: one evaluation of a batch in halves, quarters and single images, over the evaluation of the whole;
 - **checkpointing**: one evaluation with activations computed again, over the plain one;
 - **parallel**: a search with all fresh paths in one batch, over the same paths one after the other.
@@ -25,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from benchmarks.strength.subjects import Subject, load
 from stabtest.networks.checkpointing import checkpointed
@@ -32,6 +35,7 @@ from stabtest.networks.wrap import WrappedNetwork
 from stabtest.search.constraints import MeasurementBall
 from stabtest.search.memory import Memory
 from stabtest.search.objectives import DistanceToClean
+from stabtest.search.precision import Precision
 from stabtest.search.problem import Problem
 from stabtest.search.worst_case import reconstruct_clean, worst_case
 
@@ -94,26 +98,28 @@ def on(subject: Subject, device: torch.device) -> Subject:
 
 
 def precision(subject: Subject, radii: list[float], evaluations: int) -> float:
-    """Print what bfloat16 finds of what float32 finds; return the smallest ratio."""
+    """Print what bfloat16 finds of what float32 finds, image by image; return the smallest mean of the ratios at a radius."""
     smallest = float("inf")
     for radius in radii:
-        found = {
-            word: worst_case(
+
+        def search(word: Precision, seed: int, *, radius: float = radius) -> Tensor:
+            return worst_case(
                 subject.reconstructor,
                 subject.operator,
                 subject.measurement,
                 radius=radius,
                 evaluations=evaluations,
                 precision=word,
+                generator=torch.Generator().manual_seed(seed),
             ).objective
-            for word in ("float32", "bfloat16")
-        }
-        ratio = found["bfloat16"] / found["float32"]
-        smallest = min(smallest, ratio.min().item())
-        print(
-            f"{subject.name:18} radius {radius:<5} bfloat16 / float32: {' '.join(f'{r:.4f}' for r in ratio.tolist())}",
-            flush=True,
-        )
+
+        found = search("float32", 0)
+        for what, other in (("bfloat16 / float32", search("bfloat16", 0)), ("other starts / float32", search("float32", 1))):
+            ratio = other / found
+            if what.startswith("bfloat16"):
+                smallest = min(smallest, ratio.mean().item())
+            figures = " ".join(f"{r:.4f}" for r in ratio.tolist())
+            print(f"{subject.name:18} radius {radius:<5} {what:24} mean {ratio.mean():.4f}, images {figures}", flush=True)
     return smallest
 
 
@@ -187,7 +193,7 @@ def main() -> int:
             print(f"{name}: {title}, times and memory over the first", flush=True)
             for what, (time_ratio, memory_ratio) in compare(actions, device, repeats).items():
                 print(f"  {what:28} time {time_ratio:5.2f}   memory {memory_ratio:5.2f}", flush=True)
-    print(f"smallest bfloat16 / float32: {smallest:.4f} (limit {LIMIT})")
+    print(f"smallest mean of bfloat16 / float32: {smallest:.4f} (limit {LIMIT})")
     return int(smallest < LIMIT)
 
 
