@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from stabtest import tensors
-from stabtest.search.leader import Leader
+from stabtest.search.leader import Leader, damage
 from stabtest.search.problem import GradientHealth, Problem
 
 HEAT = 2.0
@@ -97,7 +97,7 @@ def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat:
     for step in range(steps):
         evaluation = problem.evaluate(v)
         leader.offer(v, evaluation)
-        best = torch.fmax(best, evaluation.value)
+        best = torch.maximum(best, damage(evaluation.value))
         usable = per_image(evaluation.health == GradientHealth.USABLE, v)
         full = torch.where(usable, constraint.maximise_linear(evaluation.gradient), full)
         if not bool((tensors.norm(full) > 0).any()):
