@@ -4,7 +4,7 @@ For the shipped networks at a small size: the best objective after 50, 200, 500,
 gradients (60 evaluations) at the same radius, averaged over images; for the black-box search, NES and SPSA, and for Gaussian noise of the
 same norm (the largest of as many draws).
 
-    python benchmarks/black_box.py [--queries 1000] [--images 2] [--radii 0.01 0.1] [--networks mri ct] [--methods ...] [--out FILE.json]
+    python benchmarks/black_box.py [--queries 1000] [--images 2] [--size 48] [--radii 0.01 0.1] [--networks mri ct] [--methods ...] [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--images", type=int, default=2)
+    parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--radii", type=float, nargs="+", default=[0.01, 0.1])
     parser.add_argument("--networks", nargs="+", choices=["mri", "ct"], default=["mri", "ct"])
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
@@ -92,7 +93,7 @@ def main() -> None:
     marks = [mark for mark in MARKS if mark <= options.queries]
     rows: list[dict[str, object]] = []
     for kind in options.networks:
-        network, operator, y = subject(kind, 64 if kind == "mri" else 48, options.images)
+        network, operator, y = subject(kind, options.size, options.images)
         with torch.no_grad():
             clean = network(y, operator)
         for radius in options.radii:

@@ -154,10 +154,12 @@ class Secants:
         """``(X X* + N)^(-1) right``, ``(B, k)``."""
         if self._used == 0:
             return right
-        if self._factor is None:
+        factor = self._factor
+        if factor is None:
             k = self._used
-            self._factor = torch.linalg.cholesky(self._gram[:, :k, :k] + torch.diag_embed(self._noise[:, :k]))
-        return torch.cholesky_solve(right[..., None], self._factor)[..., 0]
+            factor = torch.linalg.cholesky(self._gram[:, :k, :k] + torch.diag_embed(self._noise[:, :k]))
+            self._factor = factor
+        return torch.cholesky_solve(right[..., None], factor)[..., 0]
 
     def _grow(self) -> None:
         """Room for one more, doubling."""
