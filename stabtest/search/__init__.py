@@ -11,14 +11,17 @@ the same norm). Around it: `health` (can the gradient be believed?), `black_box`
 
 from stabtest.search.admissible import SetOptions, admissible_set
 from stabtest.search.baseline import gaussian_baseline
+from stabtest.search.black_box import black_box
 from stabtest.search.constraints import Ball, ImageBall, MeasurementBall
 from stabtest.search.curve import worst_case_curve
+from stabtest.search.health import GradientReport, examine
 from stabtest.search.jacobian import JacobianNorm, Linearisation, jacobian_norm
 from stabtest.search.leader import Leader, PathEnd
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, RegionDamage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
 from stabtest.search.result import WorstCase
 from stabtest.search.similarity import StructuralDissimilarity
+from stabtest.search.spectrum import JacobianSpectrum, jacobian_spectrum
 from stabtest.search.targets import Lesion, LesionAppears, LesionVanishes, Target
 from stabtest.search.transfer import TransferMatrix, transfer_matrix
 from stabtest.search.universal import Universal, universal
@@ -33,8 +36,10 @@ __all__ = [
     "DistanceToTruth",
     "Evaluation",
     "GradientHealth",
+    "GradientReport",
     "ImageBall",
     "JacobianNorm",
+    "JacobianSpectrum",
     "Leader",
     "Lesion",
     "LesionAppears",
@@ -57,8 +62,11 @@ __all__ = [
     "Witness",
     "WorstCase",
     "admissible_set",
+    "black_box",
+    "examine",
     "gaussian_baseline",
     "jacobian_norm",
+    "jacobian_spectrum",
     "load_witness",
     "replay",
     "save_witness",
