@@ -177,7 +177,7 @@ def witness_of(
     >>> from stabtest.operators import Identity
     >>> from stabtest.search.worst_case import worst_case
     >>> A, y = Identity((8, 8)), torch.ones(1, 1, 8, 8)
-    >>> found = worst_case(lambda y, A: 2 * y, A, y, radius=0.1, steps=2)
+    >>> found = worst_case(lambda y, A: 2 * y, A, y, radius=0.1, evaluations=2)
     >>> witness = witness_of(found, A, y, relative_radius=0.1, network="twice")
     >>> again = replay(witness, lambda y, A: 3 * y, A, y)
     >>> round(again.gain.item(), 4), again.feasible
