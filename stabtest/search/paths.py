@@ -56,7 +56,7 @@ def plan(evaluations: int, *, fresh: int | None = None) -> list[Leg]:
     share, rest = divmod(evaluations, paths)
     legs: list[Leg] = []
     for k in range(paths):
-        first = fresh > 0 and fresh >= again
+        first = fresh > 0 and (k == 0 or fresh >= again)  # before the first there is nothing to go on from
         fresh, again = (fresh - 1, again) if first else (fresh, again - 1)
         steps = share + (k >= paths - rest)
         if steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +50,11 @@ def test_as_many_fresh_starts_as_were_asked_for(evaluations, fresh):
 @given(BUDGETS)
 def test_without_fresh_starts_everything_goes_on_from_the_best(evaluations):
     assert {leg.kind for leg in plan(evaluations, fresh=0)} == {"again"}
+
+
+@pytest.mark.parametrize(("evaluations", "fresh"), [(74, 1), (100, 2), (300, 3)])
+def test_the_first_path_is_fresh_however_few_are(evaluations, fresh):
+    legs = plan(evaluations, fresh=fresh)
+    assert legs[0].kind == "fresh"
+    assert sum(leg.kind == "fresh" for leg in legs) == fresh
+    assert sum(leg.steps for leg in legs) == evaluations
