@@ -274,12 +274,12 @@ class _Image(torch.autograd.Function):
     """Identity on a solved image, whose backward solves the adjoint equation."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, image: Tensor, linearised: Linearised) -> Tensor:
+    def forward(ctx: Any, y: Tensor, image: Tensor, linearised: Linearised) -> Tensor:  # noqa: ANN401
         ctx.linearised = linearised
         return image.clone()
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         return _Adjoint.apply(grads[0], ctx.linearised), None, None  # pyright: ignore[reportReturnType]
 
 
@@ -287,12 +287,12 @@ class _Adjoint(torch.autograd.Function):
     """``u -> J* u``, a linear map, whose own backward is ``v -> J v``."""
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, linearised: Linearised) -> Tensor:
+    def forward(ctx: Any, u: Tensor, linearised: Linearised) -> Tensor:  # noqa: ANN401
         ctx.linearised = linearised
         return linearised.adjoint(u).value
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         return ctx.linearised.tangent(grads[0].detach()).value, None
 
 

@@ -8,8 +8,9 @@ better (Y. Saad, *Numerical Methods for Large Eigenvalue Problems*, chapter 6). 
 costs ``m`` vectors of memory and keeps ghosts of converged eigenvalues away (B. Parlett, *The Symmetric Eigenvalue Problem*,
 section 13).
 
-Up to rounding, which in a long run brings in further copies, ``b`` starts see an eigenvalue at most ``b`` times. That matters for complex vectors, taken as real
-ones of twice the dimension: a complex-linear map has every singular value twice, with ``v`` and ``i v``.
+Up to rounding, which in a long run brings in further copies, ``b`` starts see an eigenvalue at most ``b`` times, whatever
+its multiplicity. That matters for complex vectors, taken as real ones of twice the dimension: a complex-linear map has every
+singular value twice, with ``v`` and ``i v``.
 """
 
 from __future__ import annotations

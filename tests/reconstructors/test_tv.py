@@ -9,6 +9,7 @@ from skimage.restoration import denoise_tv_chambolle
 
 from reconstructors.tv import TotalVariation, gradient, gradient_adjoint
 from stabtest import tensors
+from stabtest.errors import ConfigError
 from stabtest.operators import Fourier, Identity, MultiCoilFourier, Radon, masks
 from stabtest.phantoms import coil_maps, ellipses, head
 
@@ -116,3 +117,56 @@ def test_an_image_of_zeros_stays_zero():
     x = TotalVariation(weight=weight, iterations=40)(y, operator)
     assert x.abs().max() == 0
     assert torch.autograd.grad(x.real.sum(), y)[0].isfinite().all()
+
+
+def test_over_relaxation_has_the_same_limit_and_is_nearer_to_it(generator):
+    operator, truth, weight = PROBLEMS["fourier"]
+    y = operator(truth.to(torch.complex128))
+    limit = TotalVariation(weight=weight, differentiate="implicit", tolerance=1e-7)(y, operator)
+    distances = [
+        tensors.norm(TotalVariation(weight=weight, iterations=200, relaxation=r)(y, operator) - limit).item()
+        for r in (1.0, 1.9)
+    ]
+    assert distances[1] < 0.7 * distances[0]
+    long = TotalVariation(weight=weight, iterations=2000, relaxation=1.9)(y, operator)
+    assert (tensors.norm(long - limit) / tensors.norm(limit)).item() < 1e-4
+
+
+def test_gap_bounds_the_excess_and_closes():
+    operator, truth, weight = PROBLEMS["radon"]
+    y = operator(truth.double())
+    solved = TotalVariation(weight=weight, differentiate="implicit", tolerance=1e-7)
+    lowest = solved.objective(solved(y, operator), y, operator)
+    gaps = []
+    for iterations in (10, 100, 600):
+        tv = TotalVariation(weight=weight, iterations=iterations)
+        value = tv.objective(tv(y, operator), y, operator)
+        gaps.append(tv.gap(y, operator).item())
+        assert ((value - lowest) / value).item() <= gaps[-1]
+    assert gaps[2] < 1e-3 < gaps[1] < gaps[0]
+
+
+def test_solution_fulfils_the_optimality_conditions():
+    """At the limit ``A* p / a + grad* q = 0`` with ``p`` the residual and ``q`` a subgradient of the norm, checked as such."""
+    operator, truth, weight = PROBLEMS["fourier"]
+    y = operator(truth.to(torch.complex128))
+    x, p, q = TotalVariation(weight=weight, differentiate="implicit", tolerance=1e-10).solve(y, operator).state
+    torch.testing.assert_close(p, operator.forward(x) - y, atol=1e-6, rtol=0)
+    assert (operator.adjoint(p) + gradient_adjoint(q)).abs().max() < 1e-6
+    assert torch.view_as_real(q).square().sum((1, -1)).sqrt().max() <= weight * (1 + 1e-9)
+    paired = tensors.inner(q, gradient(x))
+    torch.testing.assert_close(paired, TotalVariation(weight=weight).penalty(x), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"), [({"differentiate": "both"}, "'implicit'"), ({"relaxation": 2.0}, "between 0 and 2")]
+)
+def test_settings_that_are_none_are_refused(settings, match):
+    with pytest.raises(ConfigError, match=match):
+        TotalVariation(weight=1.0, **settings)
+
+
+def test_a_limit_that_is_too_low_is_said():
+    operator, truth, weight = PROBLEMS["fourier"]
+    with pytest.warns(RuntimeWarning, match="tv: images .* stopped after 10 steps"):
+        TotalVariation(weight=weight, differentiate="implicit", limit=10)(operator(truth), operator)
