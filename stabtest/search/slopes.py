@@ -19,8 +19,9 @@ INSIDE = 0.9
 LIMIT = 0.2
 """Largest relative error that passes. Climbing needs a direction, not digits."""
 STEP = {torch.float64: 1e-6, torch.float32: 2.5e-4}
-"""Length of a difference's step relative to ``||y||``, at most a tenth of the set's own size. A step ``h`` takes a share of about ``h``
-of the ReLUs across their kink, an error of about ``sqrt(h)``; rounding leaves one of about ``1e-7 / h`` in float32."""
+"""Length of a difference's step relative to ``||y||`` or the perturbation, at most a tenth of the set's own size. A step ``h`` takes a
+share of about ``h`` of the ReLUs across their kink, an error of about ``sqrt(h)``; rounding leaves one of about ``1e-7 / h`` in
+float32."""
 FACTORS = (1.0, 1 / 16, 16.0)
 """Steps that are tried in turn, in units of `STEP`; the best counts."""
 ROUNDING = 10
@@ -92,9 +93,12 @@ class Counted:
 
 
 def _step(problem: Problem, d: Tensor) -> Tensor:
-    """The step along a point ``d`` of the set: `STEP` of the measurement, at most a tenth, ``(B,)``."""
+    """The step along a point ``d`` of the set: `STEP` of the measurement or of ``d``, the larger, at most a tenth, ``(B,)``.
+
+    The measurement alone would do for all but one of zeros, where an absolute radius is possible and the step would be nothing.
+    """
     size = tensors.norm(problem.constraint.perturbation(d)).clamp_min(torch.finfo(tensors.real_dtype(d.dtype)).tiny)
-    wanted = STEP.get(size.dtype, STEP[torch.float32]) * tensors.norm(problem.measurement)
+    wanted = STEP.get(size.dtype, STEP[torch.float32]) * torch.maximum(tensors.norm(problem.measurement), size)
     return (wanted / size).clamp(max=1 - INSIDE)
 
 
