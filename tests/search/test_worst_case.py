@@ -154,6 +154,7 @@ def test_quadratic_map_on_the_sphere(eigenvalues):
     y = torch.zeros(1, 1, 1, 4, dtype=torch.float64)
     worst = worst_case(quadratic, Identity((1, 4)), y, radius=0.5, unit="absolute", evaluations=40)
     assert worst.distance.item() == pytest.approx(0.25 * max(map(abs, eigenvalues)), rel=1e-3)
+    assert worst.evaluations == 40  # the gradient passes for what it is, and no search without one follows
 
 
 @pytest.mark.parametrize("domain", ["measurement", "image"])
@@ -288,7 +289,7 @@ def test_magnitude_network_is_held_against_magnitudes(fourier, measurement):
     ],
 )
 def test_network_without_a_usable_gradient_is_not_called_stable(fourier, measurement, network, word):
-    worst = worst_case(network, fourier, measurement, radius=0.1, evaluations=30)
+    worst = worst_case(network, fourier, measurement, radius=0.1, evaluations=30, queries=5)
     assert worst.status == ["no usable gradient"] * 2
     assert worst.gradient_words == [word] * 2
     assert worst.gradient_healthy == [False] * 2
@@ -297,7 +298,7 @@ def test_network_without_a_usable_gradient_is_not_called_stable(fourier, measure
 
 def test_blind_image_does_not_disturb_its_neighbour(lab, fourier, measurement):
     network, keep = lab.SmallCNN(1), torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1)
-    both = worst_case(lambda y, A: network(y, A) * keep, fourier, measurement, radius=0.1, evaluations=40)
+    both = worst_case(lambda y, A: network(y, A) * keep, fourier, measurement, radius=0.1, evaluations=40, queries=5)
     alone = worst_case(network, fourier, measurement[:1], radius=0.1, evaluations=40)
     assert both.status[1] == "no usable gradient"
     assert both.status[0] == alone.status[0]
@@ -423,7 +424,7 @@ def test_a_warm_start_in_a_lesser_maximum_does_not_keep_the_search_there():
     A, y = Identity((1, 2)), torch.zeros(1, 1, 1, 2)
     lower = torch.tensor([[[[0.0, 1.0]]]])
     only = worst_case(two_hills, A, y, radius=1.0, unit="absolute", evaluations=60, restarts=0, start=lower, check=False)
-    found = worst_case(two_hills, A, y, radius=1.0, unit="absolute", evaluations=200, restarts=8, start=lower)
+    found = worst_case(two_hills, A, y, radius=1.0, unit="absolute", evaluations=200, restarts=8, start=lower, queries=0)
     assert only.objective.item() == pytest.approx(0.4, rel=1e-4)
     assert found.objective.item() == pytest.approx(0.6, rel=1e-4)
 
@@ -452,6 +453,8 @@ def test_small_linear_map_in_the_largest_norm_against_all_corners(seed, norm):
         restarts=10 if norm == "linf" else None,
     )
     assert 0.999 <= worst.distance.item() / exact <= 1 + 1e-9
+    assert worst.gradient is not None
+    assert worst.gradient.health == ("healthy",)  # at a measurement of zeros too
 
 
 def test_a_region_of_the_samples_gives_the_singular_value_of_its_columns(lab, fourier, measurement):
