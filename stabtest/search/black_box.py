@@ -45,13 +45,13 @@ from stabtest.search.starts import zero_of
 
 PROBE = 0.15
 """Length of a probe, relative to the norm of the point beside which it lies."""
-PROBES = 6
+PROBES = 3
 """Probes between steps that do not pay."""
 PAYS = 0.01
 """Relative rise of the objective from which a step is followed by another at once."""
 PREDICTED = 8
 """Power steps on the prediction of the secants for each step."""
-SCALAR_DRIFT = 3.0
+SCALAR_DRIFT = 10.0
 """`Secants`' drift where only the value is known: the gradient of a norm turns with the point even if the reconstruction is linear."""
 STILL = 1e-4
 """A step shorter than this, relative to where it begins, is none."""

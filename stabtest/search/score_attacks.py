@@ -38,7 +38,7 @@ def nes_2018(
     queries: int,
     pairs: int = 25,
     sigma: float = 0.05,
-    step_size: float = 0.25,
+    step_size: float = 1.0,
     momentum: float = 0.9,
     basis: Basis = pixel,
     generator: torch.Generator,
@@ -96,7 +96,7 @@ def spsa_2018(
     queries: int,
     pairs: int = 25,
     sigma: float = 0.05,
-    learning_rate: float = 0.1,
+    learning_rate: float = 1.0,
     generator: torch.Generator,
 ) -> None:
     """Simultaneous perturbation with random signs, and Adam.

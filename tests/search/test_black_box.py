@@ -213,7 +213,7 @@ def test_an_objective_that_pytorch_cannot_differentiate():
 
     exact = 0.3 * np.linalg.svd(matrix.numpy(), compute_uv=False)[0]
     blind = search(problem.with_objective(in_numpy), 150)
-    assert blind.value.item() > 0.9 * exact
+    assert blind.value.item() > 0.97 * exact
 
 
 def test_distance_to_the_truth_as_objective():
