@@ -46,7 +46,7 @@ def descend(function: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, 
     >>> barrier = lambda x: (x - 3).square().sum() - 0.1 * (1 - x).log().sum()
     >>> *_, last = descend(barrier, torch.zeros(2, dtype=torch.float64), steps=50, tolerance=1e-12)
     >>> [round(x, 3) for x in last.place.tolist()]
-    [0.976, 0.976]
+    [0.975, 0.975]
     """
     place = start.detach().clone().requires_grad_(True)
     value = function(place)

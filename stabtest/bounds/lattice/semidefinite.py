@@ -88,11 +88,11 @@ def semidefinite_bound(
     >>> from stabtest.bounds.graph import trace
     >>> from stabtest.bounds.lattice.translate import translate
     >>> network = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.ReLU(), nn.Conv2d(2, 1, 1, bias=False))
-    >>> with torch.no_grad():  # ReLU(x) - ReLU(-x) is x
-    ...     _ = network[0].weight.copy_(torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1))
-    ...     _ = network[2].weight.copy_(torch.tensor([1.0, -1.0]).reshape(1, 2, 1, 1))
-    >>> round(semidefinite_bound(translate(trace(network, torch.zeros(1, 1, 4, 4)))).upper, 3)
-    1.0
+    >>> with torch.no_grad():  # weights without a minus sign: the network is as bad as its linear part
+    ...     _ = network[0].weight.copy_(torch.tensor([3.0, 4.0]).reshape(2, 1, 1, 1))
+    ...     _ = network[2].weight.copy_(torch.tensor([0.5, 0.5]).reshape(1, 2, 1, 1))
+    >>> round(semidefinite_bound(translate(trace(network, torch.zeros(1, 1, 4, 4)))).upper, 1)
+    3.5
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     begin = time.process_time()
