@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from stabtest.bounds.call import Call, Gain, gain, unknown
 from stabtest.bounds.graph import Graph, Node
@@ -97,6 +97,27 @@ def compose(
     final = [layers[place].bound for place in graph.outputs]
     total = None if any(bound is None for bound in final) else math.hypot(*(bound for bound in final if bound is not None))
     return _with_shares(layers, graph, total), total
+
+
+def recombine(graph: Graph, layers: Sequence[Layer], constants: Mapping[int, float]) -> float | None:
+    """The network's bound if some operations had other constants, all else as it was found.
+
+    Parameters
+    ----------
+    graph, layers
+        As given to and answered by `compose`.
+    constants
+        By position in the graph: the largest factor that the operation would have.
+    """
+    changed: list[Layer] = []
+    for position, (node, layer) in enumerate(zip(graph.nodes, layers, strict=True)):
+        answer, limit = layer.gain, constants.get(position)
+        if limit is not None and answer.factors is not None:
+            answer = dataclasses.replace(answer, factors=tuple(min(factor, limit) for factor in answer.factors))
+        bound, weights = _combine(graph, node, answer, changed)
+        changed.append(Layer(node, answer, bound, weights))
+    final = [changed[place].bound for place in graph.outputs]
+    return None if any(bound is None for bound in final) else math.hypot(*(bound for bound in final if bound is not None))
 
 
 def _answer(

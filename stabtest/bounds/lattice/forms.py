@@ -99,10 +99,12 @@ class Forms:
         The network.
     guard
         See `GUARD`; 0 while multipliers are sought.
+    dtype
+        Complex type of the matrices. Single precision will do to seek multipliers, but not to check them.
     """
 
-    def __init__(self, lattice: Lattice, *, guard: float = 0.0) -> None:
-        self.lattice, self.guard = lattice, guard
+    def __init__(self, lattice: Lattice, *, guard: float = 0.0, dtype: torch.dtype = torch.complex128) -> None:
+        self.lattice, self.guard, self.dtype = lattice, guard, dtype
         levels = range(lattice.depth + 1)
         steps = lattice.steps
         self._sectors = [[s for s in lattice.sectors if steps[s.step].level == level] for level in levels]
@@ -145,16 +147,21 @@ class Forms:
             maxima.append(tuple(seen))
         return Ingredients(
             len(w),
-            at(self.lattice.output, w) if level == 0 else None,
-            tuple(at(sector.step, w) for sector in self._sectors[level]),
-            tuple(maxima),
-            tuple(symbols.block_mean(fine) / 2 for fine in parts),
+            self._cast(at(self.lattice.output, w)) if level == 0 else None,
+            tuple(self._cast(at(sector.step, w)) for sector in self._sectors[level]),
+            tuple(tuple(map(self._cast, aliases)) for aliases in maxima),
+            tuple((symbols.block_mean(fine) / 2).to(self.dtype) for fine in parts),
             self.ingredients(torch.cat(parts), level - 1) if level else None,
         )
 
+    def _cast(self, blocks: Blocks) -> Blocks:
+        return {key: block.to(self.dtype) for key, block in blocks.items()}
+
     def log_determinant(self, multipliers: Multipliers, given: Ingredients) -> Tensor:
         """``log det Q`` at frequencies of the coarsest level, ``(B,)``; NaN where ``Q`` is not positive definite."""
-        return self._remainder(multipliers, given, self.lattice.depth)[1]
+        real = torch.float32 if self.dtype == torch.complex64 else torch.float64
+        cast = Multipliers(multipliers.rho.to(real), {v: weight.to(real) for v, weight in multipliers.weights.items()})
+        return self._remainder(cast, given, self.lattice.depth)[1]
 
     def _remainder(self, multipliers: Multipliers, given: Ingredients, level: int) -> tuple[Tensor, Tensor]:
         """What elimination leaves, ``(B, n, n)``, and the sum of the logarithms of the pivots, ``(B,)``."""
@@ -172,10 +179,10 @@ class Forms:
                 if block is None:
                     continue  # of a coarser variable, with its diagonal there
                 pairs[position, position] = block - torch.diag_embed(self.guard * block.diagonal(dim1=1, dim2=2).abs())
-        pivot = _assembled(pairs, layout, range(layout.gone), range(layout.gone), given.count)
+        pivot = self._assembled(pairs, layout, range(layout.gone), range(layout.gone), given.count)
         kept = range(layout.gone, len(layout.keys))
-        side = _assembled(pairs, layout, range(layout.gone), kept, given.count)
-        rest, pivots = eliminate(pivot, side, _assembled(pairs, layout, kept, kept, given.count))
+        side = self._assembled(pairs, layout, range(layout.gone), kept, given.count)
+        rest, pivots = eliminate(pivot, side, self._assembled(pairs, layout, kept, kept, given.count))
         return rest, logs + pivots
 
     def _merge(self, pairs: Pairs, rest: Tensor, level: int) -> None:
@@ -202,11 +209,11 @@ class Forms:
         if given.output is not None:
             _product(pairs, place, given.output, given.output, None, -1.0)
             size = self.lattice.variables[0].channels
-            _add(pairs, place[0, -1], place[0, -1], _diagonal(multipliers.rho.expand(size), given.count))
+            _add(pairs, place[0, -1], place[0, -1], _diagonal(multipliers.rho.expand(size), given.count, self.dtype))
         for sector, v in zip(self._sectors[level], given.sectors):
             # -2 lambda Re <u - a v, b v - u> = 2 lambda (|u|^2 - (a + b) Re <u, v> + a b |v|^2)
             weight, row = weights[sector.variable], place[sector.variable, -1]
-            _add(pairs, row, row, _diagonal(2 * weight, given.count))
+            _add(pairs, row, row, _diagonal(2 * weight, given.count, self.dtype))
             for key, block in v.items():
                 _add(pairs, row, place[key], -(sector.low + sector.high) * weight[:, None] * block, both=True)
             if sector.low * sector.high:
@@ -214,13 +221,30 @@ class Forms:
         for top, aliases in zip(self._maxima[level], given.maxima):
             # mu (|p - m|^2 - 3/4 sum |v_k|^2 + 3 |m|^2) with m = sum h_k v_k
             weight, row = weights[top.variable], place[top.variable, -1]
-            _add(pairs, row, row, _diagonal(weight, given.count))
+            _add(pairs, row, row, _diagonal(weight, given.count, self.dtype))
             mean = {key: h[:, None, None] * block for h, v in zip(given.means, aliases) for key, block in v.items()}
             for key, block in mean.items():
                 _add(pairs, row, place[key], -weight[:, None] * block, both=True)
             _product(pairs, place, mean, mean, weight, 4.0)
             for v in aliases:
                 _product(pairs, place, v, v, weight, -0.75)
+
+    def _assembled(self, pairs: Pairs, layout: Layout, rows: Sequence[int], columns: Sequence[int], count: int) -> Tensor:
+        """The blocks as one matrix, ``(B, n, m)``."""
+        if not rows or not columns:
+            height, width = (sum(layout.widths[i] for i in some) for some in (rows, columns))
+            return torch.zeros(count, height, width, dtype=self.dtype)
+        bands: list[Tensor] = []
+        for i in rows:
+            band: list[Tensor] = []
+            for j in columns:
+                if (min(i, j), max(i, j)) in pairs:
+                    block = pairs[min(i, j), max(i, j)]
+                    band.append(block if i <= j else block.mH)
+                else:
+                    band.append(torch.zeros(count, layout.widths[i], layout.widths[j], dtype=self.dtype))
+            bands.append(torch.cat(band, 2))
+        return torch.cat(bands, 1)
 
 
 def _product(pairs: Pairs, place: Mapping[Key, int], left: Blocks, right: Blocks, weight: Tensor | None, factor: float) -> None:
@@ -243,23 +267,5 @@ def _add(pairs: Pairs, row: int, column: int, block: Tensor, *, both: bool = Fal
     pairs[row, column] = pairs[row, column] + block if (row, column) in pairs else block
 
 
-def _diagonal(values: Tensor, count: int) -> Tensor:
-    return torch.diag(values).to(torch.complex128).expand(count, len(values), len(values))
-
-
-def _assembled(pairs: Pairs, layout: Layout, rows: Sequence[int], columns: Sequence[int], count: int) -> Tensor:
-    """The blocks as one matrix, ``(B, n, m)``."""
-    if not rows or not columns:
-        height, width = (sum(layout.widths[i] for i in some) for some in (rows, columns))
-        return torch.zeros(count, height, width, dtype=torch.complex128)
-    bands: list[Tensor] = []
-    for i in rows:
-        band: list[Tensor] = []
-        for j in columns:
-            if (min(i, j), max(i, j)) in pairs:
-                block = pairs[min(i, j), max(i, j)]
-                band.append(block if i <= j else block.mH)
-            else:
-                band.append(torch.zeros(count, layout.widths[i], layout.widths[j], dtype=torch.complex128))
-        bands.append(torch.cat(band, 2))
-    return torch.cat(bands, 1)
+def _diagonal(values: Tensor, count: int, dtype: torch.dtype) -> Tensor:
+    return torch.diag(values).to(dtype).expand(count, len(values), len(values))

@@ -23,7 +23,7 @@ class _Elimination(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pivot: Tensor, side: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         factor, failed = torch.linalg.cholesky_ex(pivot)
-        logs = 2 * factor.diagonal(dim1=1, dim2=2).real.log().sum(1) + torch.where(failed != 0, torch.nan, 0.0)
+        logs = 2 * factor.diagonal(dim1=1, dim2=2).real.double().log().sum(1) + torch.where(failed != 0, torch.nan, 0.0)
         half = torch.linalg.solve_triangular(factor, side, upper=False)
         ctx.save_for_backward(factor, half)
         return rest - half.mH @ half, logs
@@ -35,7 +35,7 @@ class _Elimination(torch.autograd.Function):
         solved = torch.linalg.solve_triangular(factor.mH, half, upper=True)
         by_rest = (by_rest + by_rest.mH) / 2
         weighted = solved @ by_rest
-        by_pivot = weighted @ solved.mH + by_logs[:, None, None] * torch.cholesky_inverse(factor)
+        by_pivot = weighted @ solved.mH + by_logs[:, None, None].to(factor.dtype) * torch.cholesky_inverse(factor)
         return by_pivot, -2 * weighted, by_rest
 
 

@@ -63,6 +63,7 @@ class Seeker:
     def __init__(self, lattice: Lattice, sample: Tensor, *, deadline: float, progress: Progress | None) -> None:
         self.lattice, self.sample, self.deadline, self.progress = lattice, sample, deadline, progress
         self.forms = Forms(lattice)
+        self._quick = Forms(lattice, dtype=torch.complex64)
         self.order = range(1, len(lattice.variables))
         self.sizes = [lattice.variables[v].channels for v in self.order]
         rows = [float(4 ** (lattice.depth - lattice.variables[v].level)) for v in (0, *self.order)]
@@ -86,17 +87,22 @@ class Seeker:
         values = (place * self.unit).exp()
         return Multipliers(values[0], dict(zip(self.order, values[1:].split(self.sizes))))
 
-    def _barrier(self, place: Tensor, kappa: float) -> Tensor:
+    def _barrier(self, place: Tensor, kappa: float, forms: Forms, given: Ingredients) -> Tensor:
         logs = place * self.unit
         own = (self.rows * logs).sum() + self.rows[0] * (self.rows_of_input - 1) * logs[0]
-        determinants = self.forms.log_determinant(self._at(place), self.given)
+        determinants = forms.log_determinant(self._at(place), given)
         value = logs[0] - kappa / self.size * (determinants - own).mean()
         return torch.where(torch.isnan(value), torch.inf, value)
 
     def descend(self, kappas: tuple[float, ...]) -> None:
-        """Follow the barrier down."""
+        """Follow the barrier down: in single precision, which is enough away from the edge, else in double."""
+        quick = self._quick.ingredients(self.sample)
         for kappa in kappas:
-            path = descend(partial(self._barrier, kappa=kappa), self.place, steps=STEPS, tolerance=TOLERANCE)
+            barrier = partial(self._barrier, kappa=kappa, forms=self._quick, given=quick)
+            with torch.no_grad():
+                if not bool(torch.isfinite(barrier(self.place))):
+                    barrier = partial(self._barrier, kappa=kappa, forms=self.forms, given=self.given)
+            path = descend(barrier, self.place, steps=STEPS, tolerance=TOLERANCE)
             for step, point in enumerate(path, 1):
                 self.place = point.place
                 if self.progress is not None:

@@ -97,8 +97,13 @@ def semidefinite_bound(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     begin = time.process_time()
     everywhere = symbols.frequencies(lattice.points(lattice.depth))
-    seeker = Seeker(lattice, first_sample(everywhere, lattice, generator), deadline=begin + seconds, progress=progress)
-    seeker.descend(KAPPAS)
+    sample = first_sample(everywhere, lattice, generator)
+    first = 1 if lattice.depth > 1 else len(sample)  # frequency zero stands for many finer ones already
+    seeker = Seeker(lattice, sample[:first], deadline=begin + seconds, progress=progress)
+    seeker.descend(KAPPAS if first == len(sample) else KAPPAS[:2])
+    if first < len(sample):
+        seeker.extend(sample[first:])
+        seeker.descend(KAPPAS[1:])
     scanned = everywhere[:: max(1, len(everywhere) // SCANNED[min(lattice.depth, len(SCANNED) - 1)])]
     for _ in range(ROUNDS):
         violated = seeker.violated(scanned)
