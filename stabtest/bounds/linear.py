@@ -110,12 +110,12 @@ class LinearReplay:
     def propagate(
         self, starts: Mapping[int, Tensor], wanted: Sequence[int], gates: Sequence[Tensor]
     ) -> tuple[Tensor | None, ...]:
-        """Differences at nodes, from differences put in place of the outputs of other nodes.
+        """Differences at nodes, from differences put in at the outputs of other nodes.
 
         Parameters
         ----------
         starts
-            Node -> its difference; the difference is 0 at every node that none of them reaches.
+            Node -> what is added to the difference of its output, for the input (0) the difference itself; all else starts at 0.
         wanted
             Nodes.
         gates
@@ -127,11 +127,14 @@ class LinearReplay:
             ``None`` where no start reaches the node.
         """
         gate_of = {gate.position: index for index, gate in enumerate(self.gates)}
-        values: dict[int, Any] = dict(starts)
+        values: dict[int, Any] = {}
         for position in self._between(starts, wanted):
             node = self.graph.nodes[position]
             operands: list[Any] = [values.get(place) for place in node.operands]
+            added = starts.get(position)
             if all(operand is None for operand in operands):
+                if added is not None:
+                    values[position] = _plus(None, added, node)
                 continue
             index, act = gate_of.get(position), self.actions[position]
             if node.item is not None:
@@ -141,6 +144,8 @@ class LinearReplay:
             elif act is not None:
                 sources = [self.graph.nodes[place] for place in node.operands]
                 values[position] = act([_zeros(s) if v is None else v for s, v in zip(sources, operands)])
+            if added is not None:
+                values[position] = _plus(values[position], added, node)
         return tuple(values.get(place) for place in wanted)
 
     def pattern(self, x: Tensor) -> list[Tensor]:
@@ -181,7 +186,7 @@ class LinearReplay:
         pending, needed = list(wanted), set[int]()
         while pending:
             position = pending.pop()
-            if position not in needed and position not in starts and position > first:
+            if position not in needed and position >= first:
                 needed.add(position)
                 pending.extend(self.graph.nodes[position].operands)
         return sorted(needed)
@@ -295,6 +300,13 @@ def _through(gate: Gate, node: Node, du: Tensor, weights: Tensor) -> Any:  # noq
     pooled = (windows(du, gate.window) * weights).sum(-1)
     assert node.call is not None
     return (pooled,) if node.call.operation.endswith("_with_indices") else pooled
+
+
+def _plus(value: Any, added: Tensor, node: Node) -> Any:  # noqa: ANN401
+    """Added to the (first) output."""
+    several = node.call is not None and node.call.operation.endswith("_with_indices")
+    total = added if value is None else (value[0] if several else value) + added
+    return (total,) if several else total
 
 
 def _zeros(node: Node) -> Tensor:
