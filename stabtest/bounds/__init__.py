@@ -8,11 +8,14 @@ from stabtest.bounds.convolution import convolution_norm
 from stabtest.bounds.end_to_end import Factor, end_to_end, pseudo_inverse_norm
 from stabtest.bounds.lanczos import lanczos_norm, linear_map_norm
 from stabtest.bounds.lipschitz import LipschitzBound, lipschitz
+from stabtest.bounds.normalise import spectrally_normalised
+from stabtest.bounds.several import GlobalBound
 
 __all__ = [
     "Call",
     "Factor",
     "Gain",
+    "GlobalBound",
     "LipschitzBound",
     "Signal",
     "convolution_norm",
@@ -22,5 +25,6 @@ __all__ = [
     "linear_map_norm",
     "lipschitz",
     "pseudo_inverse_norm",
+    "spectrally_normalised",
     "unknown",
 ]

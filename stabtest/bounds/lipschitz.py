@@ -1,4 +1,4 @@
-"""An upper bound of a network's Lipschitz constant, with its layer table.
+"""Upper bounds of a network's Lipschitz constant, with its layer table.
 
 Every number is a true upper bound in exact arithmetic for inputs of the example's shape, or it is missing: what no rule
 knows is *unknown* and makes the total unknown. What a bound rests on is in its ``assumptions``.
@@ -15,8 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from stabtest.bounds.call import Call, Gain, Status
-from stabtest.bounds.compose import Layer, compose
-from stabtest.bounds.graph import trace
+from stabtest.bounds.compose import Layer, compose, recombine
+from stabtest.bounds.floor import floor
+from stabtest.bounds.graph import Graph, trace
+from stabtest.bounds.linear import linear_replay
+from stabtest.bounds.several import PRODUCT, GlobalBound, Progress, further_bounds, smallest
 from stabtest.errors import BoundsError, StabtestError
 from stabtest.findings.records import LayerRow
 
@@ -53,6 +56,11 @@ class LipschitzBound:
         ``||f(0)||``, which bounds of scaled networks need.
     input_shape
         Shape of the inputs that the bound is for, the batch axis (1) included.
+    bounds
+        All that were computed, the product of the layers first; ``upper`` is the smallest.
+    floor
+        No bound that allows every activation pattern can go below this (`stabtest.bounds.floor`): it is not a lower bound of the
+        constant, but says how much of the bracket is the method's. ``None`` where it was not sought.
     """
 
     upper: float | None
@@ -64,6 +72,10 @@ class LipschitzBound:
     failure: float = 0.0
     output_at_zero: float | None = None
     input_shape: tuple[int, ...] = ()
+    bounds: tuple[GlobalBound, ...] = ()
+    floor: float | None = None
+    normalised: tuple[tuple[str, float], ...] = ()
+    """The costliest layers, and what the product of the layers would be with that one's constant at most 1 (spectral normalisation)."""
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -121,6 +133,8 @@ def lipschitz(
     constants: Sequence[Any] = (),
     rules: Mapping[str, Callable[[Call], Gain]] | None = None,
     jacobian_steps: int = 8,
+    seconds: float = 0.0,
+    progress: Progress | None = None,
     generator: torch.Generator | None = None,
 ) -> LipschitzBound:
     """Bound ``||f(x) - f(x')|| / ||x - x'||`` over all ``x, x'`` of the example's shape, layer by layer.
@@ -138,6 +152,11 @@ def lipschitz(
         Rules for further operations by name, or in place of a built-in one: ``{"my_op": lambda call: gain(2.0, "why")}``.
     jacobian_steps
         Power iterations for the lower bound; 0 for none.
+    seconds
+        Processor time for smaller bounds than the product of the layers (`stabtest.bounds.several`); with 0 there is none of them and no
+        floor.
+    progress
+        Told where the slowest of them stands.
     generator
         Draws the fresh inputs on which the graph is checked against the network, and the start of the power iteration;
         seed 0 if not given.
@@ -168,14 +187,48 @@ def lipschitz(
     if graph.problem is not None:
         result = LipschitzBound(None, "unknown", (_whole(module, example, graph.problem),), (graph.problem,))
     else:
-        layers, upper = compose(graph, rules=rules)
+        layers, product = compose(graph, rules=rules)
         rows = tuple(_row(layer, layers) for layer in layers if _shown(layer))
-        failure = min(1.0, sum(layer.gain.failure for layer in layers))
-        assumptions = _assumptions(example, rows, rules, constants, failure, upper)
-        result = LipschitzBound(upper, _status(upper, failure), rows, assumptions, failure=failure)
+        risk = min(1.0, sum(layer.gain.failure for layer in layers))
+        bounds = (
+            GlobalBound(PRODUCT, product, _status(product, risk), "constants of the operations, multiplied", failure=risk),
+            *further_bounds(graph, seconds=0.0 if rules else seconds, generator=generator, progress=progress),
+        )
+        best = smallest(bounds)
+        assumptions = _assumptions(example, rows, rules, constants, best.failure, best.upper)
+        result = LipschitzBound(
+            best.upper,
+            best.status,
+            rows,
+            (*assumptions, f"smallest of several bounds: {best.name}") if seconds > 0 else assumptions,
+            failure=best.failure,
+            bounds=bounds,
+            normalised=_normalised(graph, layers),
+        )
+        if seconds > 0 and not rules:
+            result = replace(result, floor=_floor(graph, example, generator))
     result = replace(result, output_at_zero=_at_zero(module, example, constants), input_shape=tuple(example.shape))
     lower = _jacobian_norm(module, example, constants, jacobian_steps, generator)
     return result if lower is None else result.with_lower(lower, f"Jacobian at the example, {jacobian_steps} power iterations")
+
+
+def _floor(graph: Graph, example: Tensor, generator: torch.Generator) -> float | None:
+    """The largest norm of a Jacobian that was found over all activation patterns."""
+    try:
+        return floor(linear_replay(graph), image=example, generator=generator).value
+    except BoundsError:
+        return None
+
+
+def _normalised(graph: Graph, layers: Sequence[Layer]) -> tuple[tuple[str, float], ...]:
+    """What the product would be with one of the three costliest operations at constant 1."""
+    costly = sorted(range(len(layers)), key=lambda place: -(layers[place].log_share or 0.0))[:3]
+    found: list[tuple[str, float]] = []
+    for place in costly:
+        total = recombine(graph, layers, {place: 1.0})
+        if total is not None and (layers[place].log_share or 0.0) > 0 and (layers[place].gain.constant or 0.0) > 1:
+            found.append((layers[place].node.name, total))
+    return tuple(found)
 
 
 def _assumptions(
