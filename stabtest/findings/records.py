@@ -76,7 +76,7 @@ class WorstCaseRow(Record):
     violation: float
     """How far the stored witness is outside of its set, relative to the radius, recomputed in float64."""
     evaluations: int
-    """Gradient evaluations spent on this radius."""
+    """Evaluations of the method spent on this radius, ``queries`` among them."""
     history: list[tuple[int, float]]
     """(gradient evaluations, best so far) of what was maximised: the relative change, or ``||f(y+e) - x|| / ||f(y)||`` for
     the distance to the truth, or the objective itself."""
@@ -86,6 +86,10 @@ class WorstCaseRow(Record):
     """How far the paths from starts of their own ended apart, relative to the best of them; ``None`` with fewer than two."""
     witness: str | None = None
     """Name of the stored perturbation."""
+    gradient: Literal["healthy", "zero", "masked", "not finite", "stochastic", "disconnected", "wrong"] | None = None
+    """What the gradient was found to be (`stabtest.search.health`); ``None`` = not examined, or written by an older version."""
+    queries: int | None = None
+    """How many of the evaluations were queries of a search without gradients; ``None`` = written by an older version."""
 
 
 class StructureRow(Record):

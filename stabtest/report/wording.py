@@ -6,6 +6,8 @@ harmless, and uses the word for a guaranteed bound only as the status of a Lipsc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 STATEMENT = "Supplementary robustness evidence; does not establish safety, effectiveness or regulatory compliance."
 
 HAZARDS: tuple[tuple[str, str, str, str], ...] = (
@@ -97,6 +99,19 @@ REFERENCES: tuple[str, ...] = (
     "ISO/IEC 24029-2:2023, Assessment of the robustness of neural networks, part 2 (terms; no conformance is claimed).",
     "ILAC-G8:09/2019, Guidelines on decision rules and statements of conformity (terms; no conformance is claimed).",
 )
+
+GRADIENTS: Mapping[str, str] = {
+    "stochastic": "the same measurement gave another image each time (dropout left on, batch normalisation in training mode, random "
+    "numbers), so that a change of the image need not come from the perturbation",
+    "disconnected": "the image follows the measurement, but the program hands no derivative back (detach, NumPy, argmax or rounding "
+    "on the way), so that the search could not tell in which direction the damage grows",
+    "masked": "a part of the measured samples had no derivative although the image depends on them, so that the search left them alone",
+    "wrong": "the derivative that the program hands back is not that of its image (a detached branch, a straight-through estimator, "
+    "a clipped gradient, jumps), so that the search was led astray",
+    "zero": "neither the derivative nor what was to be made large moved where it was examined",
+    "not finite": "the image or its derivative held infinities or NaN (no numbers) where it was examined",
+}
+"""What each name of an unusable gradient means (`stabtest.search.health`), for a reader who does not program."""
 
 NOT_IN_DOCUMENT = "Not run: this version of the tool has no such test, and nothing is claimed about it."
 

@@ -8,12 +8,13 @@ Ratios as in `stabtest.findings.records`: ``relative_change = ||f(y+e) - f(y)|| 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from stabtest.search.health import GradientReport
+from stabtest.search.health import GradientReport, Health
 from stabtest.search.leader import TOLERANCE, PathEnd, Status
 from stabtest.search.problem import GradientHealth
 
@@ -60,6 +61,8 @@ class WorstCase:
         Most images that went through the network at once: what was asked for, or less where memory ran out; None: all.
     gradient
         What the gradient was found to be before the search; None if it was not looked at.
+    queries
+        For each image, how many of the evaluations were queries of a search without gradients; empty: none for any.
     """
 
     perturbation: Tensor
@@ -81,6 +84,7 @@ class WorstCase:
     paths: tuple[PathEnd, ...] = ()
     chunk: int | None = None
     gradient: GradientReport | None = None
+    queries: tuple[int, ...] = ()
 
     @property
     def spread(self) -> list[float]:
@@ -107,6 +111,31 @@ class WorstCase:
     def gradient_words(self) -> list[str]:
         """``"usable"``, ``"zero"``, ``"not finite"`` or ``"disconnected"``, the worst met by each image."""
         return [GradientHealth(code).words for code in self.health.tolist()]
+
+    @property
+    def gradient_names(self) -> list[Health | None]:
+        """The name of each image's gradient, as in `stabtest.search.health`; None where nobody looked and nothing was met.
+
+        As examined before the search or, where that found nothing and the search still had none to follow, as met on the way.
+        """
+        unknown: tuple[Health | None, ...] = (None,) * len(self.status)
+        examined = unknown if self.gradient is None else self.gradient.health
+        codes = self.health.tolist()
+        return [_name(name, word, GradientHealth(code)) for name, word, code in zip(examined, self.status, codes, strict=True)]
+
+
+_MET: Mapping[GradientHealth, Health] = {
+    GradientHealth.ZERO: "zero",
+    GradientHealth.NOT_FINITE: "not finite",
+    GradientHealth.DISCONNECTED: "disconnected",
+}
+"""What a search met, by the names of the examination."""
+
+
+def _name(examined: Health | None, word: Status, met: GradientHealth) -> Health | None:
+    if word == "no usable gradient" and (examined is None or examined == "healthy") and met in _MET:
+        return _MET[met]
+    return examined
 
 
 def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
@@ -137,6 +166,7 @@ def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
         status=status,
         health=torch.maximum(a.health, b.health),
         gradient=a.gradient or b.gradient,
+        queries=_added(a.queries, b.queries),
         chunk=min((chunk for chunk in (a.chunk, b.chunk) if chunk is not None), default=None),
     )
 
@@ -148,6 +178,7 @@ def lowered_into(small: WorstCase, large: WorstCase) -> WorstCase:
         radius=large.radius,
         violation=torch.zeros_like(small.violation),
         evaluations=0,
+        queries=(),
         paths=(),
         history=[[(0, rows[-1][1])] if rows else [] for rows in small.history],
         # What is still to be found at the larger radius is for its own search to say, unless nothing is.
@@ -167,6 +198,11 @@ def _joint(first: Status, second: Status, *, beaten: bool, most: float) -> Statu
     if first == "no usable gradient":
         return second
     return "still rising" if beaten else first
+
+
+def _added(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    """Counts per image, of which an empty one is zero for all."""
+    return tuple(a + b for a, b in zip(first, second, strict=True)) if first and second else first or second
 
 
 def _continued(first: list[tuple[int, float]], second: list[tuple[int, float]], spent: int) -> list[tuple[int, float]]:

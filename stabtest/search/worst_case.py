@@ -168,6 +168,7 @@ def worst_case(
     )
     words, health = leader.status(), leader.health()  # of what had a gradient; a black-box search has none
     blind = _blind(words, report)
+    asked = leader.evaluations
     if any(blind) and queries != 0:
         leader.close([not unseen for unseen in blind])
         budget = QUERIES * evaluations if queries is None else queries
@@ -178,7 +179,9 @@ def worst_case(
         _word(word, led=led, found=value, blind=unseen)
         for word, led, value, unseen in zip(words, leader.value.tolist(), found.objective.tolist(), blind, strict=True)
     ]
-    return replace(found, status=words, health=health, gradient=report)
+    asked = leader.evaluations - asked
+    spent = tuple(asked if unseen else 0 for unseen in blind) if asked else ()
+    return replace(found, status=words, health=health, gradient=report, queries=spent)
 
 
 def reconstruct_clean(

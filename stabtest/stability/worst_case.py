@@ -259,6 +259,8 @@ class WorstCaseTest:
             status=found.status[0],
             spread=found.spread[0] if math.isfinite(found.spread[0]) else None,
             witness=witness,
+            gradient=found.gradient_names[0],
+            queries=found.queries[0] if found.queries else 0,
         )
 
     def _history(self, found: WorstCase) -> list[tuple[int, float]]:

@@ -114,7 +114,7 @@ def test_worst_case_table_equals_the_document(page, full):
             "Local damage": row.local_damage,
             "Gain": row.gain,
             "Violation": row.violation,
-            "Gradient evaluations": row.evaluations,
+            "Evaluations": row.evaluations,
             "Noise draws": row.noise_draws,
         }.items():
             check(record, head, value)

@@ -82,3 +82,13 @@ def test_spread_is_not_known_from_one_fresh_path_and_nothing_where_damage_is_inf
 def test_spread_of_objectives_that_are_zero_is_zero(case):
     """A blind network: both paths end at no damage, which is no distance apart."""
     assert replace(case, paths=paths((4, [0.0, 1.0]), (8, [0.0, 1.0]))).spread == [0.0, 0.0]
+
+
+def test_queries_of_two_searches_add_up_image_by_image(case):
+    first, second = replace(case, queries=(0, 40)), replace(case, queries=(5, 10))
+    assert better_of(first, second).queries == (5, 50)
+    assert better_of(first, case).queries == better_of(case, first).queries == (0, 40)
+
+
+def test_witness_that_is_taken_over_brings_no_queries(case):
+    assert lowered_into(replace(case, queries=(5, 5)), replace(case, queries=(1, 2))).queries == (1, 2)

@@ -302,6 +302,8 @@ def test_blind_image_does_not_disturb_its_neighbour(lab, fourier, measurement):
     alone = worst_case(network, fourier, measurement[:1], radius=0.1, evaluations=40)
     assert both.status[1] == "no usable gradient"
     assert both.status[0] == alone.status[0]
+    assert (both.queries, alone.queries) == ((0, 5), ())
+    assert both.gradient_names == ["healthy", "zero"]
     torch.testing.assert_close(both.relative_change[0], alone.relative_change[0], rtol=1e-4, atol=0)
 
 
@@ -611,9 +613,12 @@ def test_a_gradient_that_misleads_is_named_and_the_search_goes_on_without(fourie
     assert worst.gradient is not None
     assert worst.gradient.health == (name,) * 2
     assert worst.status == ["no usable gradient"] * 2
+    assert worst.gradient_names == [name] * 2
     assert worst.evaluations > 20
+    assert worst.queries == (200, 200)
     without = worst_case(network, fourier, measurement, queries=0, **settings)
     assert without.evaluations <= 20
+    assert without.queries == ()
     assert without.status == ["no usable gradient"] * 2
 
 
@@ -630,3 +635,11 @@ def test_without_a_gradient_the_black_box_search_finds_what_there_is(fourier, me
     assert (blind.distance > 0.98 * known.distance).all()
     assert (none.distance < 0.8 * known.distance).all()
     assert (blind.violation < 1e-6).all()
+
+
+def test_a_gradient_that_was_not_examined_is_named_by_what_the_search_met(fourier, measurement):
+    settings = {"radius": 0.1, "evaluations": 6, "check": False, "queries": 5}
+    cut = worst_case(lambda y, A: A.pseudo_inverse(y.detach()), fourier, measurement, **settings)
+    sound = worst_case(lambda y, A: A.pseudo_inverse(y), fourier, measurement, **settings)
+    assert cut.gradient_names == ["disconnected"] * 2
+    assert sound.gradient_names == [None] * 2

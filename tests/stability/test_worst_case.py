@@ -91,7 +91,13 @@ def test_a_magnitude_method_is_compared_with_the_magnitude(full_mri):
 
 def test_a_network_without_gradient_is_not_called_stable(mri):
     method = Method("net", "under test", lambda y, A: A.pseudo_inverse(y).detach())
-    assert all(row.status == "no usable gradient" for row in TEST.measure(method, mri, seed=0).rows)
+    rows = TEST.measure(method, mri, seed=0).rows
+    assert all((row.status, row.gradient) == ("no usable gradient", "disconnected") for row in rows)
+    assert all(0 < row.queries < row.evaluations for row in rows)
+
+
+def test_a_sound_gradient_is_called_healthy_and_asks_nothing_without_it(direct):
+    assert all((row.gradient, row.queries) == ("healthy", 0) for row in direct.rows)
 
 
 def test_the_same_seed_gives_the_same_rows(mri):

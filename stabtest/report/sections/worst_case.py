@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from stabtest.findings.document import Document, WorstCaseSection
 from stabtest.findings.sizes import axis_of
 from stabtest.report import panels, tables
@@ -11,7 +9,8 @@ from stabtest.report.anchors import worst_case_panels
 from stabtest.report.blocks import Block, Facts, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
 from stabtest.report.numbers import many, number, setting
-from stabtest.report.sections.worst_case_curves import Curve, curves, figures, history
+from stabtest.report.sections.worst_case_budget import budget
+from stabtest.report.sections.worst_case_curves import Curve, curves, figures
 from stabtest.report.text import shorten
 
 TITLE = "Worst case"
@@ -49,7 +48,7 @@ def worst_case(document: Document) -> Section:
         Heading("worst-case-pictures", "Pictures"),
     ]
     blocks += _panels(document, section)
-    blocks += [Heading("budget", "Budget and convergence"), *_budget(document, found), _rows(document, section)]
+    blocks += [Heading("budget", "Budget and convergence"), *budget(document, found), _rows(document, section)]
     return Section(8, "worst-case", TITLE, tuple(blocks), "run")
 
 
@@ -135,60 +134,6 @@ def _notes(section: WorstCaseSection, method: str, group: panels.Group) -> tuple
     return ()
 
 
-def _budget(document: Document, found: list[Curve]) -> list[Block]:
-    points = [point for curve in found for point in curve.points]
-    states = [Counter(row.status for row in point.rows) for point in points]
-    body = tables.rows(
-        tables.words(point.method for point in points),
-        tables.settings([point.radius for point in points]),
-        tables.counts([sum(r.evaluations for r in point.rows) for point in points]),
-        tables.counts([max(r.evaluations for r in point.rows) for point in points]),
-        tables.counts([state["converged"] for state in states]),
-        tables.counts([state["still rising"] for state in states]),
-        tables.counts([state["no usable gradient"] for state in states]),
-        tables.measured([tables.largest(r.spread for r in point.rows) for point in points]),
-        tables.measured([tables.largest(r.violation for r in point.rows) for point in points]),
-    )
-    heads = (
-        "Method",
-        "Radius",
-        "Gradient evaluations, all cases",
-        "Most for one case",
-        "Converged",
-        "Still rising",
-        "No usable gradient",
-        "Largest spread",
-        "Largest violation",
-    )
-    rising = sum(state["still rising"] for state in states)
-    blind = sum(state["no usable gradient"] for state in states)
-    blocks: list[Block] = []
-    if rising:
-        blocks.append(
-            Paragraph(
-                f"{many(rising, 'search', 'searches')} still rising when the budget ended: a larger budget may find more.",
-                "alert",
-            )
-        )
-    if blind:
-        blocks.append(
-            Paragraph(
-                f"{many(blind, 'search', 'searches')} had no usable gradient: their values say little about the worst case.",
-                "alert",
-            )
-        )
-    drawn = history(document, found)
-    blocks += [FigureRow((drawn,))] if drawn is not None else []
-    note = (
-        "Converged: the paths in the second half of the evaluations raised the best value by at most 1 %; a search of one path cannot "
-        "say that. Spread: how far the paths from starts of their own ended apart, relative to the best of them; large where there "
-        "are many maxima, not available with fewer than two. Violation: how far the stored perturbation is outside of its set, "
-        "recomputed in double precision."
-    )
-    blocks.append(Table("budget-table", "Budget and convergence", heads, body, note=note, numeric=(False, *[True] * 8)))
-    return blocks
-
-
 def _rows(document: Document, section: WorstCaseSection) -> Table:
     order = method_order(document, [row.method for row in section.rows])
     rows = sorted(section.rows, key=lambda row: order.index(row.method))
@@ -207,7 +152,9 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         tables.measured([r.gain for r in rows]),
         tables.measured([r.violation for r in rows]),
         tables.counts([r.evaluations for r in rows]),
+        tables.counts([r.queries for r in rows]),
         tables.words(r.status for r in rows),
+        tables.words(r.gradient or "not available" for r in rows),
         tables.measured([r.spread for r in rows]),
         [tables.text(r.witness or "not stored", code=r.witness is not None) for r in rows],
     )
@@ -225,8 +172,10 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         "Local damage",
         "Gain",
         "Violation",
-        "Gradient evaluations",
+        "Evaluations",
+        "Of them without a gradient",
         "Search",
+        "Gradient",
         "Spread",
         "Witness",
     )
@@ -236,5 +185,5 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         heads,
         body,
         folded=len(rows) > 6,
-        numeric=(False, False, *[True] * 12, False, True, False),
+        numeric=(False, False, *[True] * 13, False, False, True, False),
     )

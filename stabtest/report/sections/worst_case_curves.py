@@ -206,7 +206,7 @@ def _history(document: Document, found: list[Curve]) -> tuple[str, Plot | None]:
     if not lines:
         return "history", None
     title = "Search: best value so far in the worst case, at the largest radius"
-    return "history", Plot(title, "gradient evaluations", what, tuple(lines))
+    return "history", Plot(title, "evaluations of the method", what, tuple(lines))
 
 
 def _limits(document: Document, statistic: str) -> tuple[Level, ...]:
