@@ -55,6 +55,8 @@ class Convergence:
         ``||x - x_long|| / ||x_long||``. An objective that is flat near its minimum leaves it large where the gap is small.
     iterations
         Steps taken.
+    longer
+        The image of the longer run, ``x_long``, ``(B, 1, H, W)``.
     """
 
     residual: Tensor
@@ -62,6 +64,7 @@ class Convergence:
     excess: Tensor
     distance: Tensor
     iterations: Tensor
+    longer: Tensor
 
 
 def convergence(method: Iterative, y: Tensor, operator: LinearOperator, *, factor: int = 10) -> Convergence:
@@ -98,4 +101,5 @@ def convergence(method: Iterative, y: Tensor, operator: LinearOperator, *, facto
             excess=(method.objective(x, y, operator) - lowest) / lowest.clamp_min(tiny),
             distance=tensors.norm(x - limit) / tensors.norm(limit).clamp_min(tiny),
             iterations=found.iterations,
+            longer=limit,
         )

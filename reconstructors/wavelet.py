@@ -23,7 +23,7 @@ Differentiated unrolled, or implicitly at the solution (`reconstructors.implicit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -31,7 +31,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from reconstructors.convergence import Convergence, convergence
 from reconstructors.implicit import FixedPoint, Linearised, State, attach, iterate, size, warn_unsolved
+from reconstructors.limit import ADJOINT_TOLERANCE, TOLERANCE, LimitDerivative
 from reconstructors.wavelets import Wavelet, analyse, check, synthesise
 from stabtest import tensors
 from stabtest.errors import ConfigError
@@ -112,11 +114,11 @@ class WaveletL1:
             return solution.state[0]
         return attach(solution.state[0], y, self.linearise(solution, y, operator))
 
-    def solve(self, y: Tensor, operator: LinearOperator) -> FixedPoint:
-        """Run to the tolerance, without graph: state ``(x,)``, residual and steps of each image."""
+    def solve(self, y: Tensor, operator: LinearOperator, *, start: State | None = None) -> FixedPoint:
+        """Run to the tolerance, without graph, on from ``start`` if given: state ``(x,)``, residual and steps of each image."""
         with torch.no_grad():
             y, step = y.detach(), self._step(operator)
-            start = (operator.pseudo_inverse(y),)
+            start = (operator.pseudo_inverse(y),) if start is None else start
             options = {"tolerance": self.tolerance, "limit": self.limit}
             return iterate(lambda z: step(z, y), start, weights=(1.0,), scheme="accelerated", **options)
 
@@ -148,6 +150,20 @@ class WaveletL1:
         if self.differentiate == "unrolled":
             return replace(self, iterations=factor * self.iterations)
         return replace(self, tolerance=self.tolerance / factor, limit=factor * self.limit)
+
+    def differentiations(self) -> Mapping[str, Callable[[Tensor, LinearOperator], Tensor]]:
+        """The ways in which it can be differentiated, all of the same value; the first is its own.
+
+        ``"unrolled"``: through its steps; ``"implicit"``: at its limit (`reconstructors.limit`).
+        """
+        if self.differentiate == "implicit":
+            return {"implicit": self}
+        solver = replace(self, differentiate="implicit", tolerance=TOLERANCE, adjoint_tolerance=ADJOINT_TOLERANCE)
+        return {"unrolled": self, "implicit": LimitDerivative(self, solver)}
+
+    def convergence(self, y: Tensor, operator: LinearOperator, *, factor: int = 10) -> Convergence:
+        """How far from finished it is at a measurement (`reconstructors.convergence`)."""
+        return convergence(self, y, operator, factor=factor)
 
     def objective(self, x: Tensor, y: Tensor, operator: LinearOperator) -> Tensor:
         """The functional that is minimised, shape ``(B,)``."""

@@ -226,6 +226,12 @@ class WorstCaseSection(Section):
         default=None, description="Paths from a fresh start; default half of them, the others go on from the best point so far."
     )
     stop_early: bool = Field(default=False, description="Whether a search ends once a doubling of its budget no longer pays.")
+    further_ways: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the evaluations that each further way of differentiating a method gets on top (tv: at its limit); 0: none.",
+    )
     noise_draws: Count = Field(default=8, description="Draws of Gaussian noise of the same norm, for comparison.")
 
     @model_validator(mode="after")

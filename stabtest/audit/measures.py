@@ -86,6 +86,7 @@ def worst_case_test(config: Config) -> WorstCaseTest:
         norm=section.norm,
         region=None if section.region is None else section.region.region,
         nonnegative=section.nonnegative,
+        further_ways=section.further_ways,
         noise_draws=section.noise_draws,
     )
 

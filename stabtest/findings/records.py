@@ -10,6 +10,7 @@ Ratios: ``relative_change = ||f(y+e) - f(y)|| / ||f(y)||``, ``relative_error = |
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Literal
@@ -42,6 +43,48 @@ class QualityRow(Record):
     nrmse: float | None
     psnr: float | None
     ssim: float | None
+
+
+class SolverRow(Record):
+    """How far an iterative method was from finished, at the clean measurement and at the witness of a row.
+
+    A solver that stops early is another method than its limit and can look more stable. ``x_N`` is its image after the steps that it
+    takes, ``x_L`` that of a run ``longer`` times as long (or to a tolerance so many times smaller).
+    """
+
+    iterations: int
+    """``N``: steps taken at the witness."""
+    longer: int
+    """How many times longer the run that it is compared with was."""
+    clean_distance: float
+    """``||x_N - x_L|| / ||x_L||`` at the clean measurement."""
+    distance: float
+    """The same at the witness."""
+    clean_gap: float
+    """Certified bound of the relative excess of the objective over its minimum, at the clean measurement."""
+    gap: float
+    """The same at the witness."""
+    clean_residual: float
+    """Relative length of one more step, at the clean measurement."""
+    residual: float
+    """The same at the witness."""
+    longer_change: float
+    """Relative change of the longer run, the largest under any of the perturbations that were found at this radius, of all ways of
+    differentiating the method."""
+
+    def finished(self, change: float) -> bool:
+        """Whether stopping early has no say in a relative change: distances and difference of the changes within `UNFINISHED` of it.
+
+        By the triangle inequality the relative change of the longer run is off by no more than the sum of the distances, about.
+        """
+        if math.isinf(change):
+            return True  # nothing exceeds infinite damage
+        near = self.clean_distance + self.distance <= UNFINISHED * change
+        return near and abs(self.longer_change - change) <= UNFINISHED * change
+
+
+UNFINISHED = 0.1
+"""Share of a relative change that may be due to a solver that stopped early."""
 
 
 class WorstCaseRow(Record):
@@ -90,6 +133,10 @@ class WorstCaseRow(Record):
     """What the gradient was found to be (`stabtest.search.health`); ``None`` = not examined, or written by an older version."""
     queries: int | None = None
     """How many of the evaluations were queries of a search without gradients; ``None`` = written by an older version."""
+    differentiation: str | None = None
+    """Of a method that can be differentiated in several ways, along which the witness was found; ``None`` = there is one way."""
+    solver: SolverRow | None = None
+    """Of an iterative method, whether it was finished; ``None`` = it is none, or was not asked."""
 
 
 class StructureRow(Record):

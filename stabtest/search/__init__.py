@@ -1,12 +1,13 @@
 """Worst-case search: the admissible perturbation that damages a reconstruction most.
 
-Read in this order: `sets`, `constraints` (where the search may go; `norms`, `regions`, `floors`, `radius`, `admissible` say it in
-words), `objectives` (what it makes large; `targets`, `similarity`), `problem` (one evaluation, one forward and one
+Read in this order: `sets`, `constraints` (where the search may go; `norms`, `regions`, `floors`, `radius`, `admissible` say it
+in words), `objectives` (what it makes large; `targets`, `similarity`), `problem` (one evaluation, one forward and one
 backward), `ascent` (the method), `starts` and `paths` (from where, and how the budget is spent), `leader` (the best so far),
-`verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii), `baseline` (noise of
-the same norm). Around it: `health` (can the gradient be believed?), `black_box` (without gradients), `jacobian` and `spectrum`
-(the limit of small radius), `universal` (one perturbation for many images), `transfer` (between methods), `witness`
-(a perturbation as a file) and `published` (the attacks of the literature, for comparison).
+`verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii), `ways` (along several
+derivatives of one method), `baseline` (noise of the same norm). Around it: `health` (can the gradient be believed?),
+`black_box` (without gradients), `jacobian` and `spectrum` (the limit of small radius), `universal` (one perturbation for many
+images), `transfer` (between methods), `witness` (a perturbation as a file) and `published` (the attacks of the literature, for
+comparison).
 """
 
 from stabtest.search.admissible import SetOptions, admissible_set
@@ -26,12 +27,14 @@ from stabtest.search.targets import Lesion, LesionAppears, LesionVanishes, Targe
 from stabtest.search.transfer import TransferMatrix, transfer_matrix
 from stabtest.search.universal import Universal, universal
 from stabtest.search.verify import Verified, verify
+from stabtest.search.ways import CurveByWays, curve_by_ways
 from stabtest.search.witness import Replayed, Witness, replay, witness_of
 from stabtest.search.witness_file import load_witness, save_witness
 from stabtest.search.worst_case import worst_case
 
 __all__ = [
     "Ball",
+    "CurveByWays",
     "DistanceToClean",
     "DistanceToTruth",
     "Evaluation",
@@ -63,6 +66,7 @@ __all__ = [
     "WorstCase",
     "admissible_set",
     "black_box",
+    "curve_by_ways",
     "examine",
     "gaussian_baseline",
     "jacobian_norm",

@@ -63,6 +63,8 @@ class WorstCase:
         What the gradient was found to be before the search; None if it was not looked at.
     queries
         For each image, how many of the evaluations were queries of a search without gradients; empty: none for any.
+    ways
+        For each image, along which of several derivatives its witness was found (`stabtest.search.ways`); empty: there was but one.
     """
 
     perturbation: Tensor
@@ -85,6 +87,7 @@ class WorstCase:
     chunk: int | None = None
     gradient: GradientReport | None = None
     queries: tuple[int, ...] = ()
+    ways: tuple[str, ...] = ()
 
     @property
     def spread(self) -> list[float]:
@@ -167,6 +170,7 @@ def better_of(a: WorstCase, b: WorstCase) -> WorstCase:
         health=torch.maximum(a.health, b.health),
         gradient=a.gradient or b.gradient,
         queries=_added(a.queries, b.queries),
+        ways=_taken(a.ways, b.ways, take_b.tolist()),
         chunk=min((chunk for chunk in (a.chunk, b.chunk) if chunk is not None), default=None),
     )
 
@@ -203,6 +207,13 @@ def _joint(first: Status, second: Status, *, beaten: bool, most: float) -> Statu
 def _added(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
     """Counts per image, of which an empty one is zero for all."""
     return tuple(a + b for a, b in zip(first, second, strict=True)) if first and second else first or second
+
+
+def _taken(first: tuple[str, ...], second: tuple[str, ...], take_second: list[bool]) -> tuple[str, ...]:
+    """The word of the search that found more, per image; empty without words."""
+    if not first or not second:
+        return first or second
+    return tuple(b if taken else a for a, b, taken in zip(first, second, take_second, strict=True))
 
 
 def _continued(first: list[tuple[int, float]], second: list[tuple[int, float]], spent: int) -> list[tuple[int, float]]:

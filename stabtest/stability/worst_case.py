@@ -11,7 +11,8 @@ relative change, the error against the truth beside that of the clean image, the
 (`stabtest.metrics.local_damage`), all recomputed from the stored witness.
 
 What is found is a lower bound of the worst that exists. It means something only beside two others, which are therefore
-measured too: Gaussian noise of the same norm, and the reference method under the same search with the same budget. The
+measured too: Gaussian noise of the same norm, and the reference method under the same search with the same budget, along every
+way in which it can be differentiated, and with a look at whether its solver was finished (`stabtest.stability.solver`). The
 gates: the witness is admissible (its violation is recomputed in float64), and the gradient was usable. How far to trust the
 search stands beside every row: whether the second half of its budget still paid, and how far its independent starts ended apart.
 
@@ -37,7 +38,7 @@ from stabtest.errors import ConfigError, SearchError
 from stabtest.findings.records import Picture, WorstCaseRow
 from stabtest.findings.sizes import amount
 from stabtest.networks.magnitude import comparable
-from stabtest.search import SetOptions, WorstCase, gaussian_baseline, worst_case_curve
+from stabtest.search import SetOptions, WorstCase, curve_by_ways, gaussian_baseline
 from stabtest.search.constraints import Domain
 from stabtest.search.norms import Norm
 from stabtest.search.paths import plan
@@ -46,6 +47,7 @@ from stabtest.search.worst_case import EVALUATIONS, ObjectiveName
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 from stabtest.stability.pictures import display_window, error_limit, perturbation_picture, picture, slug
 from stabtest.stability.region import Region
+from stabtest.stability.solver import Finishing
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class WorstCaseTest:
         What is made large: ``"clean"``, ``"truth"``, ``"local"`` or ``"ssim"``.
     evaluations, restarts, stop_early
         The budget of each search (`stabtest.search.worst_case`).
+    further_ways
+        Share of the evaluations that goes, on top of them, to each further way of differentiating a method that has several
+        (`stabtest.search.ways`); 0: none.
     noise_draws
         Realisations of Gaussian noise of the same norm.
     pictures
@@ -75,8 +80,8 @@ class WorstCaseTest:
     Raises
     ------
     ConfigError
-        If there is no radius, one is not positive or comes twice, the budget is no path, there is no draw, or region and domain do not
-        belong together.
+        If there is no radius, one is not positive or comes twice, the budget is no path, there is no draw, the share is none, or region
+        and domain do not belong together.
     """
 
     radii: tuple[float, ...] = (0.005, 0.01, 0.02, 0.05)
@@ -89,6 +94,7 @@ class WorstCaseTest:
     norm: Norm = "l2"
     region: Region | None = None
     nonnegative: bool = False
+    further_ways: float = 1.0
     noise_draws: int = 8
     pictures: bool | tuple[float, ...] = True
 
@@ -100,6 +106,8 @@ class WorstCaseTest:
         if self.evaluations < 1 or (self.restarts is not None and self.restarts < 1):
             came = f"evaluations={self.evaluations}, restarts={self.restarts}"
             raise ConfigError("worst_case: budget", expected="evaluations >= 1 and restarts >= 1", came=came)
+        if not 0 <= self.further_ways <= 1:
+            raise ConfigError("worst_case: further_ways", expected="a share from 0 to 1", came=str(self.further_ways))
         if self.region is not None and self.region.domain != self.domain:
             raise ConfigError(
                 f"worst_case: region {self.region.kind}", expected=f"domain {self.region.domain!r}", came=repr(self.domain)
@@ -127,6 +135,14 @@ class WorstCaseTest:
         words += "; beside them a look at the gradient, and where it cannot be used ten times as many queries without one"
         if self.stop_early:
             words += "; a search ends before that once a doubling of what it spent no longer pays"
+        if self.further_ways:
+            share = (
+                "as many evaluations again" if self.further_ways == 1 else f"{self.further_ways:.3g} of the evaluations more"
+            )
+            words += (
+                "; a method that can be differentiated in several ways (total variation: through the steps of its solver, and at the "
+                f"limit of these steps) gets {share} for each further way, and of each image the perturbation that does more is kept"
+            )
         return f"{words}; {self.noise_draws} draws of Gaussian noise of the same norm"
 
     @property
@@ -165,7 +181,7 @@ class WorstCaseTest:
         clean = method(case.measurement, case.operator)
         truth = None if case.truth is None else comparable(case.truth, clean)
         options = self.options(case)
-        curve = worst_case_curve(
+        found_by = curve_by_ways(
             method.reconstruct,
             case.operator,
             case.measurement,
@@ -175,18 +191,24 @@ class WorstCaseTest:
             evaluations=self.evaluations,
             restarts=self.restarts,
             stop_early=self.stop_early,
-            generator=torch.Generator().manual_seed(seed),
+            share=self.further_ways,
+            seed=seed,
             progress=progress,
             **options,
         )
+        solver = Finishing.of(method.reconstruct, case)
         rows: list[WorstCaseRow] = []
         witnesses: dict[str, NDArray[np.generic]] = {}
         shown: list[Picture] = []
-        for radius, found in zip(sorted(self.radii), curve):
+        for k, (radius, found) in enumerate(zip(sorted(self.radii), found_by.best)):
             name = slug("worst_case", case.name, method.name, f"{self.domain}-r{radius:g}")
             witnesses[name] = found.variable[0].detach().cpu().numpy()
             noise = self._noise(method, case, truth, radius, seed, options)
-            rows.append(self._row(method, case, radius, found, noise, name))
+            row = self._row(method, case, radius, found, noise, name)
+            if solver is not None:
+                others = [curve[k].perturbation for curve in found_by.by_way.values()]
+                row = row.model_copy(update={"solver": solver.at(found.perturbation, others)})
+            rows.append(row)
             if radius in self.drawn:
                 shown += _pictures(method, case, radius, amount(radius, self.unit), found)
         if shown:
@@ -195,7 +217,7 @@ class WorstCaseTest:
                 0,
                 picture(clean, case, section="worst_case", method=method.name, role="clean", kind="anatomy", caption=words),
             )
-        return Outcome(tuple(rows), tuple(shown), witnesses, sum(found.evaluations for found in curve))
+        return Outcome(tuple(rows), tuple(shown), witnesses, sum(found.evaluations for found in found_by.best))
 
     def options(self, case: Case) -> SetOptions:
         """The set of admissible perturbations of a case, but for its radius.
@@ -261,6 +283,7 @@ class WorstCaseTest:
             witness=witness,
             gradient=found.gradient_names[0],
             queries=found.queries[0] if found.queries else 0,
+            differentiation=found.ways[0] if found.ways else None,
         )
 
     def _history(self, found: WorstCase) -> list[tuple[int, float]]:

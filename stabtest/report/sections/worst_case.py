@@ -11,6 +11,7 @@ from stabtest.report.methods import method_order
 from stabtest.report.numbers import many, number, setting
 from stabtest.report.sections.worst_case_budget import budget
 from stabtest.report.sections.worst_case_curves import Curve, curves, figures
+from stabtest.report.sections.worst_case_solver import solvers
 from stabtest.report.text import shorten
 
 TITLE = "Worst case"
@@ -48,7 +49,12 @@ def worst_case(document: Document) -> Section:
         Heading("worst-case-pictures", "Pictures"),
     ]
     blocks += _panels(document, section)
-    blocks += [Heading("budget", "Budget and convergence"), *budget(document, found), _rows(document, section)]
+    blocks += [
+        Heading("budget", "Budget and convergence"),
+        *budget(document, found),
+        *solvers(section),
+        _rows(document, section),
+    ]
     return Section(8, "worst-case", TITLE, tuple(blocks), "run")
 
 
@@ -155,6 +161,7 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         tables.counts([r.queries for r in rows]),
         tables.words(r.status for r in rows),
         tables.words(r.gradient or "not available" for r in rows),
+        tables.words(r.differentiation or "–" for r in rows),
         tables.measured([r.spread for r in rows]),
         [tables.text(r.witness or "not stored", code=r.witness is not None) for r in rows],
     )
@@ -176,6 +183,7 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         "Of them without a gradient",
         "Search",
         "Gradient",
+        "Found along",
         "Spread",
         "Witness",
     )
@@ -185,5 +193,5 @@ def _rows(document: Document, section: WorstCaseSection) -> Table:
         heads,
         body,
         folded=len(rows) > 6,
-        numeric=(False, False, *[True] * 13, False, False, True, False),
+        numeric=(False, False, *[True] * 13, False, False, False, True, False),
     )

@@ -7,7 +7,7 @@ What a search finds is a lower bound of the worst that exists. The *largest foun
 below and nothing bounds it from above. How large the found values typically are is another question, and has bounds: order
 statistics for the median and for the 90 % quantile over patients (one value a patient, that of the worst image), Student's t
 on logarithms for ratios of paired values. Those bounds are of *found* values: while a search is still rising they support no
-PASS.
+PASS, and neither do they where the solver of an iterative method had not finished: that may be why it looks stable.
 
 An image that is not finite under an admissible perturbation, be it the search's or Gaussian noise of the same norm, is
 infinite damage and no missing value; a ratio that cannot be had leaves its finding without bounds. A witness is judged on its
@@ -78,11 +78,34 @@ def _valid(rows: Sequence[WorstCaseRow]) -> bool:
 
 def _caveat(rows: Sequence[WorstCaseRow]) -> str:
     """What stands against PASS."""
+    said: list[str] = []
     rising = sum(row.status == "still rising" for row in rows)
-    if not rising:
+    if rising:
+        searches = f"{rising} of {len(rows)} searches {'was' if rising == 1 else 'were'} still rising"
+        said.append(f"{searches}: the interval is of found values, and a larger budget would find more")
+    solved = [(row, row.solver) for row in rows if row.solver is not None]
+    stopped = [(row, solver) for row, solver in solved if not solver.finished(row.relative_change)]
+    for method in dict.fromkeys(row.method for row, _ in stopped):
+        own = [(row, solver) for row, solver in stopped if row.method == method]
+        total = sum(row.method == method for row, _ in solved)
+        off = max(max(solver.clean_distance, solver.distance) for _, solver in own)
+        most = max(solver.longer_change for _, solver in own)
+        said.append(
+            f"the solver of {method} was not finished in {len(own)} of {total} searches: its images are up to {percent(off)} from "
+            f"those of a run {own[0][1].longer} times as long, which changes by up to {percent(most)}"
+        )
+    return "; ".join(said)
+
+
+def _stopped(row: WorstCaseRow) -> str:
+    """What there is to say of the solver behind the worst image; nothing if it is none or was finished."""
+    solver = row.solver
+    if solver is None or solver.finished(row.relative_change):
         return ""
-    searches = f"{rising} of {len(rows)} searches {'was' if rising == 1 else 'were'} still rising"
-    return f"{searches}: the interval is of found values, and a larger budget would find more"
+    return (
+        f" Its solver was not finished there: run {solver.longer} times as long, its image changes by "
+        f"{percent(solver.longer_change)} under the perturbations found."
+    )
 
 
 def _broken_by_noise(row: WorstCaseRow) -> bool:
@@ -121,6 +144,7 @@ def _largest(method: str, rows: list[WorstCaseRow], radius: float, context: Cont
             said = words(method, value) if value < math.inf else f"the image by {method} was not finite"
             said += " with Gaussian noise of that norm" if _broken_by_noise(worst) else ""
             sentence = f"Under {size} {said} ({budget})." + ("" if valid else " Not every search was valid.")
+            sentence += _stopped(worst) if name == "relative_change" else ""
         found.append(
             context.finding(
                 "worst_case",
