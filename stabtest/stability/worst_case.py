@@ -137,7 +137,9 @@ class WorstCaseTest:
             words += "; a search ends before that once a doubling of what it spent no longer pays"
         if self.further_ways:
             share = (
-                "as many evaluations again" if self.further_ways == 1 else f"{self.further_ways:.3g} of the evaluations more"
+                "as many evaluations again"
+                if self.further_ways == 1
+                else f"{100 * self.further_ways:.3g} % of the evaluations more"
             )
             words += (
                 "; a method that can be differentiated in several ways (total variation: through the steps of its solver, and at the "

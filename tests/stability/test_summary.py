@@ -4,7 +4,7 @@ import re
 import pytest
 
 from stabtest.findings import Criterion, Verdict, decide
-from stabtest.findings.records import Bracket, Gate, QualityRow, SamplingRow, StructureRow, WorstCaseRow
+from stabtest.findings.records import Bracket, Gate, QualityRow, SamplingRow, SolverRow, StructureRow, WorstCaseRow
 from stabtest.stability import summarise
 
 ROLES = {"net": "under test", "tv": "reference"}
@@ -354,3 +354,32 @@ def test_no_sentence_promises_what_a_search_cannot():
 
 def test_nothing_measured_is_nothing_found():
     assert summarise([], roles=ROLES) == []
+
+
+def stopped(row, *, distance=0.03, longer=0.4):
+    """The row of a method whose solver was so far from finished."""
+    figures = {"clean_distance": distance, "distance": distance, "longer_change": longer}
+    solver = SolverRow(iterations=60, longer=10, clean_gap=0.1, gap=0.1, clean_residual=0.001, residual=0.001, **figures)
+    return row.model_copy(update={"solver": solver})
+
+
+def test_a_solver_that_had_not_finished_supports_no_pass_of_it_nor_of_what_is_compared_with_it():
+    statistic = "worst_case.relative_change.ratio_to_reference"
+    net = [worst(str(k)) for k in range(6)]
+    finished = [stopped(worst(str(k), "tv"), distance=0.001, longer=0.3) for k in range(6)]
+    early = [stopped(worst(str(k), "tv")) for k in range(6)]
+    assert verdict([*net, *finished], statistic, 3) == Verdict.PASS
+    assert verdict([*net, *early], statistic, 3) == Verdict.INCONCLUSIVE
+    assert verdict([*net, *early], statistic, 0.5) == Verdict.FAIL
+    assert verdict([*net, *early], "worst_case.relative_change.median", 3) == Verdict.PASS
+    found = find(summarise([*net, *early], roles=ROLES), statistic)
+    assert "the solver of tv was not finished in 6 of 6 searches" in found.caveat
+    own = find(summarise([*net, *early], roles=ROLES), "worst_case.relative_change.median", "tv")
+    assert decide(own, Criterion(id="C", statistic=own.statistic, rule="at most", limit=99)).verdict == Verdict.INCONCLUSIVE
+
+
+def test_the_sentence_on_the_worst_image_says_what_the_longer_run_does():
+    found = find(summarise([stopped(worst("a", "tv"))], roles=ROLES), "worst_case.relative_change.max", "tv")
+    assert found.sentence.endswith("run 10 times as long, its image changes by 40 % under the perturbations found.")
+    finished = stopped(worst("a", "tv"), distance=0.001, longer=0.3)
+    assert "solver" not in find(summarise([finished], roles=ROLES), "worst_case.relative_change.max", "tv").sentence

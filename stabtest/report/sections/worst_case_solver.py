@@ -1,4 +1,4 @@
-"""Section 8, for iterative methods: was the solver finished where it was attacked, and along which derivative was it?
+"""Section 8 for iterative methods: whether the solver was finished where it was attacked, and along which derivative it was.
 
 A solver that stops early is another method than its limit, and may look stable because it has not arrived. The table stands beside the
 budget because it answers the same question: how far to trust a small number.
@@ -72,11 +72,11 @@ def _unfinished(method: str, groups: Sequence[_Group]) -> str:
     off = max(max(s.clean_distance, s.distance) for _, s in stopped)
     row, worst = max(stopped, key=lambda pair: pair[1].longer_change / max(pair[0].relative_change, 1e-30))
     return (
-        f"{method}: in {count(len(stopped))} of {total} the solver, after {count(solver.iterations)} steps, was not finished: its "
-        f"images are up to {number(off)} (relative) from those of a run {solver.longer} times as long, which is more than a tenth of "
-        f"the change found, or that run changes by another amount. Where the two differ most, the longer run changes by "
-        f"{number(worst.longer_change)} and the method as it is used by {number(row.relative_change)}. How stable this method looks "
-        "depends on where it was stopped; raise its iterations for a firmer comparison."
+        f"{method}: stopped after {count(solver.iterations)} steps, the solver was not finished in {count(len(stopped))} of {total}. Its "
+        f"images differ by up to {number(off)} (relative) from those of a run {solver.longer} times as long. Where the two differ most "
+        f"under the perturbations found, the longer run changes by {number(worst.longer_change)} and the method as it is used by "
+        f"{number(row.relative_change)}. How stable this method looks depends on where it was stopped: raise its iterations for a "
+        "firmer comparison."
     )
 
 
@@ -117,7 +117,7 @@ def _table(groups: Sequence[_Group]) -> Table:
         "perturbations found; it was not itself searched, so its worst case may be larger. Distance: between the two images, relative. "
         "Gap: bound of how far the objective that the method minimises is above its minimum, relative. Last step: relative length of "
         "one more step. Not finished: the distances, clean and perturbed together, exceed "
-        f"{UNFINISHED:.0%} of the change found, or the two changes differ by more than that."
+        f"{round(100 * UNFINISHED)} % of the change found, or the two changes differ by more than that."
     )
     numeric = (False, True, True, False, *[True] * 9)
     return Table("solver-table", "Iterative methods: distance from finished", heads, body, note=note, numeric=numeric)
