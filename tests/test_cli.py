@@ -179,6 +179,16 @@ def test_bound_prints_layers_and_brackets(project):
     assert result.exit_code == 0, result.output
     assert "conv2d" in result.stdout
     assert "measurement to image: at least" in result.stdout
+    assert "semidefinite per frequency" in result.stdout
+
+
+def test_bound_writes_its_section_and_its_layers(project):
+    result = call("bound", "tiny.toml", "--seconds", "0", "--out", "bound")
+    assert result.exit_code == 0, result.output
+    section = json.loads((project / "bound" / "bound.json").read_text())
+    lines = (project / "bound" / "layers.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(section["layers"])
+    assert [each["name"] for each in section["bounds"] if each["upper"] is not None] == ["product of the layers"]
 
 
 def test_zoo_lists_and_prints_cards():

@@ -34,10 +34,12 @@ from stabtest.findings.document import (
     WorstCaseSection,
 )
 from stabtest.findings.records import (
+    BoundRow,
     Bracket,
     Failure,
     Gate,
     LayerRow,
+    NormalisedRow,
     QualityRow,
     Record,
     SamplingRow,
@@ -118,7 +120,7 @@ def assemble(
         worst_case=_worst_case(config, rows(WorstCaseRow)),
         structure=_structure(config, rows(StructureRow)),
         sampling=_sampling(config, rows(SamplingRow), patients),
-        lipschitz=_lipschitz(rows(LayerRow), brackets),
+        lipschitz=_lipschitz(rows(LayerRow), brackets, rows(BoundRow), rows(NormalisedRow)),
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
         criteria_frozen=frozen if config.criterion else None,
@@ -199,5 +201,9 @@ def _sampling(config: Config, rows: list[SamplingRow], patients: dict[str, str])
     )
 
 
-def _lipschitz(layers: list[LayerRow], brackets: list[Bracket]) -> LipschitzSection | None:
-    return LipschitzSection(layers=layers, brackets=brackets) if layers or brackets else None
+def _lipschitz(
+    layers: list[LayerRow], brackets: list[Bracket], bounds: list[BoundRow], normalised: list[NormalisedRow]
+) -> LipschitzSection | None:
+    if not layers and not brackets:
+        return None
+    return LipschitzSection(layers=layers, brackets=brackets, bounds=bounds, normalised=normalised)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stabtest.audit.cases import make_case
 from stabtest.audit.laboratory import to_device
 from stabtest.audit.plan import Plan
 from stabtest.audit.simulate import derived_seed
-from stabtest.findings.records import Bracket, LayerRow
+from stabtest.findings.document import LipschitzSection
+from stabtest.findings.records import BoundRow, Bracket, LayerRow, NormalisedRow
 from stabtest.stability import LipschitzTest
+from stabtest.stability.lipschitz import BoundProgress
 
 
-def lipschitz_rows(plan: Plan) -> tuple[list[LayerRow], list[Bracket]]:
-    """Layer table and brackets of the method under test on the first case.
+def lipschitz_section(plan: Plan, *, seconds: float | None = None, progress: BoundProgress | None = None) -> LipschitzSection:
+    """Layer table, brackets and bounds of the method under test on the first case.
 
     Parameters
     ----------
     plan
         From `stabtest.audit.make_plan`.
+    seconds
+        As in `stabtest.stability.LipschitzTest`; that of the configuration if not given.
+    progress
+        Called as ``progress(what, done, planned)``.
 
     Raises
     ------
@@ -24,7 +32,38 @@ def lipschitz_rows(plan: Plan) -> tuple[list[LayerRow], list[Bracket]]:
         If a gain contradicts a bound, or the reconstruction has no gradient.
     """
     case = to_device(make_case(plan.config, 0), plan.device)
-    test = LipschitzTest(jacobian_steps=plan.config.lipschitz.jacobian_steps)
+    section = plan.config.lipschitz
+    test = LipschitzTest(jacobian_steps=section.jacobian_steps, seconds=section.seconds if seconds is None else seconds)
     seed = derived_seed(plan.config.audit.seed, "lipschitz", case.name)
-    rows = test.measure(plan.subjects[0].method, case, seed=seed).rows
-    return [row for row in rows if isinstance(row, LayerRow)], [row for row in rows if isinstance(row, Bracket)]
+    rows = test.measure(plan.subjects[0].method, case, seed=seed, tell_bound=progress).rows
+    return LipschitzSection(
+        layers=[row for row in rows if isinstance(row, LayerRow)],
+        brackets=[row for row in rows if isinstance(row, Bracket)],
+        bounds=[row for row in rows if isinstance(row, BoundRow)],
+        normalised=[row for row in rows if isinstance(row, NormalisedRow)],
+    )
+
+
+def write_section(section: LipschitzSection, folder: Path) -> tuple[Path, ...]:
+    """Write ``bound.json``, all of it, and ``layers.csv``, the layer table.
+
+    Returns
+    -------
+    tuple of Path
+        What was written.
+    """
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / "bound.json", folder / "layers.csv"
+    texts = (
+        section.model_dump_json(indent=1) + "\n",
+        str(
+            pd.DataFrame([row.model_dump() for row in section.layers], columns=list(LayerRow.model_fields)).to_csv(index=False)
+        ),
+    )
+    for path, text in zip(paths, texts, strict=True):
+        half = path.with_name(path.name + ".part")
+        half.write_text(text, encoding="utf-8")
+        half.replace(path)
+    return paths

@@ -114,7 +114,7 @@ def _structure(config: Config) -> Measurement:
 
 def _lipschitz(config: Config) -> Measurement:
     section = config.lipschitz
-    test = LipschitzTest(jacobian_steps=section.jacobian_steps)
+    test = LipschitzTest(jacobian_steps=section.jacobian_steps, seconds=section.seconds)
     return Measurement(
         "lipschitz",
         section.model_dump(mode="json"),

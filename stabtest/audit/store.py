@@ -35,6 +35,8 @@ _ROWS: dict[str, type[Record]] = {
         records.StructureRow,
         records.SamplingRow,
         records.LayerRow,
+        records.BoundRow,
+        records.NormalisedRow,
         records.Bracket,
         records.Gate,
     )

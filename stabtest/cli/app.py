@@ -31,6 +31,10 @@ Workers = Annotated[int, typer.Option("--workers", min=0, metavar="N", help="Pro
 Device = Annotated[str, typer.Option("--device", metavar="D", help="Device of PyTorch: cpu, cuda, cuda:1.")]
 
 
+BOUND_SECONDS = 300.0
+"""Time that ``stabtest bound`` gives to bounds below the product of the layers."""
+
+
 def main() -> None:
     """Entry point of the console script."""
     app()
@@ -125,13 +129,32 @@ def audit(
 
 @app.command()
 @guarded
-def bound(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> int:
-    """Print the layer table and the bracket of the Lipschitz constant."""
-    from stabtest.audit.bound import lipschitz_rows
+def bound(
+    config: ConfigFile,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0, metavar="S", help="Time for bounds below the product; default [lipschitz] seconds, or 300."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write bound.json and layers.csv there.")
+    ] = None,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> int:
+    """Print the layer table, the upper bounds and the bracket of the Lipschitz constant."""
+    from stabtest.audit.bound import lipschitz_section, write_section
+    from stabtest.cli.progress import bounding
     from stabtest.cli.tables import print_bound
 
-    layers, brackets = lipschitz_rows(_plan(config, device=device, seed=None, command="stabtest bound"))
-    print_bound(layers, brackets, _console())
+    plan = _plan(config, device=device, seed=None, command="stabtest bound")
+    given = plan.config.lipschitz.seconds or BOUND_SECONDS if seconds is None else seconds
+    with bounding(_console()) as progress:
+        section = lipschitz_section(plan, seconds=given, progress=progress)
+    print_bound(section, _console())
+    if out is not None:
+        typer.echo("\n".join(map(str, write_section(section, out))))
     return 0
 
 

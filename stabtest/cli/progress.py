@@ -113,6 +113,33 @@ def shown(units: Sequence[Unit], *, console: Console, workers: int = 1) -> Gener
         yield _Lines(console, left, len(units))
 
 
+@contextmanager
+def bounding(console: Console) -> Generator[Callable[[str, int, int], None] | None]:
+    """Show in a terminal how far the slowest of the upper bounds is.
+
+    Parameters
+    ----------
+    console
+        Where it is shown; nothing is shown where it is no terminal.
+
+    Yields
+    ------
+    callable or None
+        ``(what, done, planned)``.
+    """
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("bounding", total=1)
+
+        def tell(what: str, done: int, planned: int) -> None:
+            bars.update(task, description=what, completed=done, total=planned)
+
+        yield tell
+
+
 class _Bars:
     """A bar for the whole, and what is under way beside it."""
 

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stabtest.findings import Document, Finding, Verdict
-from stabtest.findings.records import Bracket, Gate, LayerRow
+from stabtest.findings.document import LipschitzSection
+from stabtest.findings.records import Gate
 
 _STYLE = {
     Verdict.PASS: "bold green",
@@ -101,21 +102,32 @@ def print_gates(gates: Sequence[Gate], console: Console) -> None:
     console.print(table)
 
 
-def print_bound(layers: Sequence[LayerRow], brackets: Sequence[Bracket], console: Console) -> None:
-    """The layer table and the brackets."""
-    if layers:
+def print_bound(section: LipschitzSection, console: Console) -> None:
+    """The layer table, what its costliest rows cost, the upper bounds, and the brackets."""
+    if section.layers:
         table = Table(title="Layers", title_justify="left")
         for heading in ("layer", "operation", "output", "constant", "status", "cumulative", "share of log", "method"):
             table.add_column(heading, justify="right" if heading in ("constant", "cumulative", "share of log") else "left")
-        for row in layers:
+        for row in section.layers:
             shape = " x ".join(map(str, row.output_shape))
             share = "-" if row.log_share is None else f"{row.log_share:.0%}"
             values = (number(row.constant), row.status, number(row.cumulative), share, Text(row.method))
             table.add_row(row.name, row.operation, shape, *values)
         console.print(table)
-    for bracket in brackets:
+    for each in section.normalised:
+        console.print(Text(f"  with the constant of {each.layer} at most 1 the product would be {number(each.product)}"))
+    if section.bounds:
+        table = Table(title="Upper bounds of the network alone", title_justify="left")
+        for heading in ("bound", "value", "status", "seconds", "note"):
+            table.add_column(heading, justify="right" if heading in ("value", "seconds") else "left")
+        for bound in section.bounds:
+            table.add_row(bound.name, number(bound.upper), bound.status, f"{bound.seconds:.0f}", Text(bound.note))
+        console.print(table)
+    for bracket in section.brackets:
         above = "unknown" if bracket.upper is None else f"{number(bracket.upper)} ({bracket.upper_status})"
         console.print(Text(f"{bracket.name}: at least {number(bracket.lower)}, at most {above}", style="bold"))
         console.print(Text(f"  below: {bracket.lower_source}\n  above: {bracket.upper_source}"))
+        if bracket.floor is not None:
+            console.print(Text(f"  floor: no bound that allows every activation pattern can go below {number(bracket.floor)}"))
         for assumption in bracket.assumptions:
             console.print(Text(f"  assuming {assumption}"))

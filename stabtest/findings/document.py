@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from stabtest.findings.records import (
+    BoundRow,
     Bracket,
     Failure,
     Gate,
     LayerRow,
+    NormalisedRow,
     Picture,
     QualityRow,
     Record,
@@ -118,6 +120,9 @@ class LipschitzSection(Record):
     layers: list[LayerRow]
     brackets: list[Bracket]
     notes: list[str] = []
+    bounds: list[BoundRow] = []
+    """All upper bounds of the network alone that were computed."""
+    normalised: list[NormalisedRow] = []
 
 
 class Cost(Record):

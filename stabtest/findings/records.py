@@ -208,6 +208,24 @@ class LayerRow(Record):
     """Share of the total in log scale."""
 
 
+class BoundRow(Record):
+    """One of several upper bounds of the network's Lipschitz constant, or why there is none."""
+
+    name: str
+    upper: float | None
+    """``None`` where it does not apply or was not computed."""
+    status: Literal["certified", "probabilistic", "on a ball", "infinite", "unknown"]
+    note: str
+    seconds: float
+
+
+class NormalisedRow(Record):
+    """What the product of the layers would be if one of the costliest had constant 1 (spectral normalisation)."""
+
+    layer: str
+    product: float
+
+
 class Bracket(Record):
     """A Lipschitz constant between what was found and what is guaranteed."""
 
@@ -221,6 +239,8 @@ class Bracket(Record):
     upper_status: Literal["certified", "probabilistic", "on a ball", "infinite", "unknown"]
     upper_source: str
     assumptions: list[str] = []
+    floor: float | None = None
+    """No bound that allows every activation pattern can go below this; ``None`` where it was not sought."""
 
 
 GATE_RULES: Mapping[str, Literal["at least", "more than"]] = {"gradient": "more than", "reacts": "at least"}

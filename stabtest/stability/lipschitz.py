@@ -15,16 +15,19 @@ et al. 2014, section 4.3).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from stabtest.errors import ConfigError
-from stabtest.findings.records import Bracket, LayerRow
+from stabtest.findings.records import BoundRow, Bracket, NormalisedRow
 from stabtest.search import jacobian_norm
 from stabtest.stability.cases import Case, Method, Outcome, Progress
+
+BoundProgress: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,23 @@ class LipschitzTest:
     ----------
     jacobian_steps
         Power iterations for each lower end, at least 1.
+    seconds
+        Processor time for smaller upper ends than the product of the layers; with 0 there are none (`stabtest.bounds.several`).
 
     Raises
     ------
     ConfigError
-        If there is no step.
+        If there is no step, or the time is negative.
     """
 
     jacobian_steps: int = 10
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.jacobian_steps < 1:
             raise ConfigError("lipschitz: jacobian_steps", expected="at least 1", came=str(self.jacobian_steps))
+        if not 0 <= self.seconds < float("inf"):
+            raise ConfigError("lipschitz: seconds", expected="a number of at least 0", came=str(self.seconds))
 
     def measure(
         self,
@@ -56,6 +64,7 @@ class LipschitzTest:
         seed: int = 0,
         progress: Progress | None = None,
         found_gain: float | None = None,
+        tell_bound: BoundProgress | None = None,
     ) -> Outcome:
         """Layer table, bracket of the network alone, and bracket from measurement to image.
 
@@ -68,6 +77,8 @@ class LipschitzTest:
             Of the power iterations and of certificates that hold with a probability.
         progress
             Called after each of the three parts.
+        tell_bound
+            Called as ``tell_bound(what, done, planned)`` by the slowest of the upper bounds.
         found_gain
             Largest gain that a worst-case search found for this case, in the measurement domain; it counts if it beats the
             Jacobian.
@@ -75,7 +86,8 @@ class LipschitzTest:
         Returns
         -------
         Outcome
-            `LayerRow` for each operation (the same for every case of one image size) and one or two `Bracket`.
+            `LayerRow` for each operation (the same for every case of one image size), one or two `Bracket`, a `BoundRow` for each upper
+            bound of the network and a `NormalisedRow` for each of its costliest layers.
 
         Raises
         ------
@@ -87,6 +99,7 @@ class LipschitzTest:
         # Here, since torch.export behind it takes a while to import.
         from stabtest.bounds import lipschitz
         from stabtest.bounds.end_to_end import end_to_end
+        from stabtest.bounds.several import smallest
 
         tell = progress if progress is not None else _silent
         steps, y = self.jacobian_steps, case.measurement
@@ -105,7 +118,13 @@ class LipschitzTest:
             return Outcome((_unknown(case, lower, source),), evaluations=2 * steps)
         image, constants = given
         bound = lipschitz(
-            module, image, constants=constants, jacobian_steps=steps, generator=torch.Generator().manual_seed(seed)
+            module,
+            image,
+            constants=constants,
+            jacobian_steps=steps,
+            seconds=self.seconds,
+            progress=tell_bound,
+            generator=torch.Generator().manual_seed(seed),
         )
         tell(2, 3)
         alone = Bracket(
@@ -115,8 +134,9 @@ class LipschitzTest:
             lower_source=bound.lower_source,
             upper=bound.upper,
             upper_status=bound.status,
-            upper_source="composition of layer bounds",
+            upper_source=smallest(bound.bounds).name if bound.bounds else "no graph of the network",
             assumptions=list(bound.assumptions),
+            floor=bound.floor,
         )
         whole = end_to_end(
             method.reconstruct,
@@ -129,7 +149,12 @@ class LipschitzTest:
             generator=torch.Generator().manual_seed(seed),
         )
         tell(3, 3)
-        rows: tuple[LayerRow | Bracket, ...] = (*bound.rows, alone, whole)
+        others = (
+            BoundRow(name=each.name, upper=each.upper, status=each.status, note=each.note, seconds=each.seconds)
+            for each in bound.bounds
+        )
+        costly = (NormalisedRow(layer=name, product=product) for name, product in bound.normalised)
+        rows = (*bound.rows, alone, whole, *others, *costly)
         return Outcome(rows, evaluations=4 * steps)
 
 

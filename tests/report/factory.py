@@ -19,11 +19,13 @@ from stabtest.findings.document import (
     WorstCaseSection,
 )
 from stabtest.findings.records import (
+    BoundRow,
     Bracket,
     Failure,
     Gate,
     Interval,
     LayerRow,
+    NormalisedRow,
     Picture,
     QualityRow,
     SamplingRow,
@@ -313,6 +315,7 @@ def lipschitz(names):
             upper_status="certified",
             upper_source="product of layer norms",
             assumptions=["evaluation mode", "zero padding"],
+            floor=7.25,
         ),
         Bracket(
             name="measurement to image",
@@ -333,7 +336,18 @@ def lipschitz(names):
             upper_source="division by the maximum",
         ),
     ]
-    return LipschitzSection(layers=layers, brackets=brackets, notes=["Skip connections add their norms."])
+    bounds = [
+        BoundRow(name="product of the layers", upper=total * 40, status="certified", note="multiplied", seconds=0.25),
+        BoundRow(name="loop transformation", upper=None, status="unknown", note="does not apply: <b>fft</b>", seconds=0.0),
+        BoundRow(name="semidefinite per frequency", upper=total * 4, status="certified", note="checked", seconds=301.5),
+    ]
+    return LipschitzSection(
+        layers=layers,
+        brackets=brackets,
+        notes=["Skip connections add their norms."],
+        bounds=bounds,
+        normalised=[NormalisedRow(layer="down.2.conv", product=total * 21.0)],
+    )
 
 
 def findings(criteria):

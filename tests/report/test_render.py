@@ -161,6 +161,25 @@ def test_sampling_and_layer_tables_equal_the_document(page, full):
         check(record, "Bound", row.upper)
 
 
+def test_every_upper_bound_is_shown_with_its_value_or_its_reason(page, full):
+    for record, row in zip(page.records("bounds-table"), full.lipschitz.bounds, strict=True):
+        check(record, "Bound", row.upper)
+        assert record["Note"][0] == row.note
+
+
+def test_floor_and_spectral_normalisation_are_said_in_words(full):
+    html = render(full)
+    assert "can go below 7.25" in html
+    (row,) = full.lipschitz.normalised
+    assert f"With the constant of {row.layer} at most 1" in html
+
+
+def test_without_floor_there_is_no_word_of_it(full):
+    brackets = [bracket.model_copy(update={"floor": None}) for bracket in full.lipschitz.brackets]
+    section = full.lipschitz.model_copy(update={"brackets": brackets})
+    assert "can go below" not in render(full.model_copy(update={"lipschitz": section}))
+
+
 def test_summary_table_equals_the_document(page, full):
     judged = [finding for finding in full.findings if finding.criterion is not None]
     records = {r["Criterion"][0]: r for r in page.records("summary-table")}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from stabtest.findings.document import Document
+from stabtest.findings.document import Document, LipschitzSection
 from stabtest.findings.records import LayerRow
 from stabtest.report import tables
 from stabtest.report.blocks import Block, Bullets, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.brackets import BracketRow, draw_brackets
 from stabtest.report.charts import Plot, Series, draw
-from stabtest.report.numbers import many
+from stabtest.report.numbers import many, number
 
 _TITLE = "Lipschitz bounds"
 
@@ -48,10 +48,48 @@ def lipschitz(document: Document) -> Section:
     heads = ("Of", "Case", "Found", "Source", "Bound", "Status", "Source of the bound", "Bound over found", "Assumptions")
     numeric = (False, False, True, False, True, False, False, True, False)
     blocks.append(Table("brackets-table", "Lipschitz brackets", heads, body, empty="No brackets.", numeric=numeric))
+    blocks += _floors(section)
+    if section.bounds:
+        blocks.append(_bounds(section))
     if section.layers:
-        blocks += [Heading("layers", "Where the growth happens"), *_layers(section.layers)]
+        blocks += [Heading("layers", "Where the growth happens"), *_layers(section.layers), *_normalised(section)]
     blocks.append(Bullets(tuple(section.notes), "No notes."))
     return Section(12, "lipschitz", _TITLE, tuple(blocks), "run")
+
+
+def _floors(section: LipschitzSection) -> list[Block]:
+    """What no bound of these kinds can go below, where it was sought."""
+    return [
+        Paragraph(
+            f"{bracket.name}{', ' + bracket.case if bracket.case else ''}: no bound that allows every pattern of activations can go below "
+            f"{number(bracket.floor)}, the largest found for such a pattern. That pattern need not be reached by any image, so it is no lower "
+            "bound of the constant: what lies between it and the bound is the method's, what lies below it cannot be decided this way."
+        )
+        for bracket in section.brackets
+        if bracket.floor is not None
+    ]
+
+
+def _bounds(section: LipschitzSection) -> Table:
+    """Every upper bound that was computed, and why others were not."""
+    body = tables.rows(
+        tables.words(b.name for b in section.bounds),
+        tables.measured([b.upper for b in section.bounds], bound=True),
+        tables.words(b.status for b in section.bounds),
+        tables.measured([b.seconds for b in section.bounds], digits=2),
+        tables.words(b.note for b in section.bounds),
+    )
+    heads = ("Method", "Bound", "Status", "Seconds", "Note")
+    caption = "Upper bounds of the network alone: each is true, the smallest counts"
+    return Table("bounds-table", caption, heads, body, numeric=(False, True, False, True, False))
+
+
+def _normalised(section: LipschitzSection) -> list[Block]:
+    items = tuple(
+        f"With the constant of {row.layer} at most 1 (spectral normalisation) the product of the layers would be {number(row.product)}."
+        for row in section.normalised
+    )
+    return [Bullets(items, "")] if items else []
 
 
 def _layers(layers: list[LayerRow]) -> list[Block]:
