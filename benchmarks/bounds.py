@@ -1,0 +1,232 @@
+"""Upper bounds of the Lipschitz constant beside one another, with the floor that they cannot pass and the gain that was found.
+
+For trained networks (the small one of ``experiments/own_network``, the convolutional blocks of the deep cascade, the U-Nets of the
+zoo) and, with ``--networks lecture-unet``, for the U-Net of the lecture with random weights (1.9 million, 320 x 320 pixels): the product of the
+layers, the loop transformation, the semidefinite bound per frequency, the floor, and the largest norm of a Jacobian at the phantoms
+tried and at worst-case points beside them. Times are processor time of one thread.
+
+    python -m benchmarks.bounds --out runs/bounds.jsonl --seconds 600
+    python -m benchmarks.bounds --out runs/bounds.jsonl --report
+
+Results are appended to the file, one line for each network and method, and a second run does only what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import reconstructors
+from experiments.own_network.my_network import make
+from reconstructors.cascade import Cascade
+from reconstructors.unet import UNet
+from stabtest.bounds.compose import compose
+from stabtest.bounds.floor import floor
+from stabtest.bounds.graph import Graph, trace
+from stabtest.bounds.lattice.semidefinite import semidefinite_bound
+from stabtest.bounds.lattice.translate import translate
+from stabtest.bounds.linear import linear_replay
+from stabtest.bounds.loops import loop_bound
+from stabtest.operators import Identity
+from stabtest.search import jacobian_norm
+
+ROOT = Path(__file__).parents[1]
+METHODS = ("product", "loops", "semidefinite", "floor", "found")
+ROUNDS, ASCENT = 4, 30
+"""Images tried for the gain found, and power iterations at each."""
+
+
+class Residual(nn.Module):
+    """``x + C(x)``: a block of the cascade with its skip."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Two channels in, two out."""
+        return x + self.block(x)
+
+
+def cascade_block() -> nn.Module:
+    """The first convolutional block of the trained cascade."""
+    network = reconstructors.load("cascade-mri").module
+    assert isinstance(network, Cascade)
+    return Residual(network.blocks[0])
+
+
+def own_network() -> nn.Module:
+    """The network of the example, with its weights."""
+    network = make()
+    network.load_state_dict(load_file(ROOT / "experiments" / "own_network" / "weights.safetensors"))
+    return network
+
+
+def of_zoo(name: str) -> Callable[[], nn.Module]:
+    """A network of the zoo."""
+
+    def load() -> nn.Module:
+        module = reconstructors.load(name).module
+        assert module is not None
+        return module
+
+    return load
+
+
+def lecture_unet() -> nn.Module:
+    """The U-Net of the lecture with a global skip and random weights: 32-64-128-256 channels."""
+    torch.manual_seed(0)
+    return UNet(channels=1, width=32, depth=3, norm=None)
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
+    "own-network": (own_network, 2, 64),
+    "cascade-mri, block 1": (cascade_block, 2, 128),
+    "fbpconvnet-ell50": (of_zoo("fbpconvnet-ell50"), 1, 64),
+    "unet-mri": (of_zoo("unet-mri"), 2, 64),
+    "lecture-unet": (lecture_unet, 1, 320),
+}
+"""How it is made, its channels and the side of its images."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network by one method."""
+
+    network: str
+    size: int
+    parameters: int
+    method: str
+    value: float
+    seconds: float
+    note: str
+
+
+def measure(name: str, method: str, *, seconds: float) -> Row:
+    """Run one method on one network."""
+    create, channels, size = NETWORKS[name]
+    network = create().eval()
+    example = image(channels, size, seed=0)
+    graph = trace(network, example)
+    begin = time.process_time()
+    value, note = by(method, graph, network, example, seconds)
+    spent = time.process_time() - begin
+    return Row(name, size, sum(p.numel() for p in network.parameters()), method, value, round(spent, 1), note)
+
+
+def by(method: str, graph: Graph, network: nn.Module, example: Tensor, seconds: float) -> tuple[float, str]:
+    """Value and note."""
+    generator = torch.Generator().manual_seed(0)
+    match method:
+        case "product":
+            total = compose(graph)[1]
+            assert total is not None
+            return total, ""
+        case "loops":
+            loops = loop_bound(linear_replay(graph), generator=generator)
+            return loops.value, f"{loops.norms} norms, failure {loops.failure:.0e}"
+        case "semidefinite":
+            found = semidefinite_bound(translate(graph), seconds=seconds, generator=generator, progress=tell)
+            return found.upper, f"torus {found.torus[0]} x {found.torus[1]}, check {found.seconds_checking:.1f} s"
+        case "floor":
+            return floor(linear_replay(graph), image=example, generator=generator).value, ""
+        case _:
+            return gain_found(network, example), f"{ROUNDS} images"
+
+
+def gain_found(network: nn.Module, example: Tensor) -> float:
+    """Largest norm of the Jacobian at some images, and at the images moved along the direction that it amplifies most."""
+    shape = example.shape[1:]
+    space = Identity((1, example[0].numel()))
+    best = 0.0
+
+    def flat(x: Tensor, _: object) -> Tensor:
+        return network(x.reshape(-1, *shape)).reshape(len(x), 1, 1, -1)
+
+    for seed in range(ROUNDS):
+        x = image(shape[0], shape[1], seed=seed).reshape(1, 1, 1, -1)
+        for _ in range(3):
+            found = jacobian_norm(flat, space, x, steps=ASCENT, generator=torch.Generator().manual_seed(seed))
+            best = max(best, float(found.sigma[0]))
+            x = x + 0.1 * x.norm() * found.vector / found.vector.norm()
+    return best
+
+
+def image(channels: int, size: int, *, seed: int) -> Tensor:
+    """A phantom as the network sees one, largest value 1; further channels hold a tenth of it."""
+    from stabtest.phantoms import ellipses
+
+    picture = ellipses(size, seed=seed)[None].real.float()
+    picture = picture / picture.abs().max()
+    return torch.cat([picture if c == 0 else 0.1 * picture for c in range(channels)], 1)
+
+
+def tell(what: str, done: int, planned: int) -> None:
+    """Where the slowest of them is, now and then."""
+    if done % 25 == 0:
+        print(f"    {what} {done}/{planned}", file=sys.stderr, flush=True)
+
+
+def read(path: Path) -> dict[tuple[str, str], Row]:
+    """The rows of a record."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = [Row(**json.loads(line)) for line in lines]
+    return {(row.network, row.method): row for row in rows}
+
+
+def report(rows: dict[tuple[str, str], Row]) -> str:
+    """A Markdown table."""
+    heads = ("Network", "Pixels", "Product", "Loops", "Semidefinite", "Floor", "Found", "Semidefinite / floor", "Seconds")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for name in NETWORKS:
+        own = {method: rows[name, method] for method in METHODS if (name, method) in rows}
+        if not own:
+            continue
+        cells = [f"{own[method].value:.4g}" if method in own else "-" for method in METHODS]
+        ratio = f"{own['semidefinite'].value / own['floor'].value:.2f}" if {"semidefinite", "floor"} <= own.keys() else "-"
+        times = " / ".join(f"{own[method].seconds:.0f}" if method in own else "-" for method in METHODS)
+        size = next(iter(own.values())).size
+        lines.append(f"| `{name}` | {size} x {size} | " + " | ".join(cells) + f" | {ratio} | {times} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run what is missing, or report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/bounds.jsonl"))
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=[n for n in NETWORKS if n != "lecture-unet"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seconds", type=float, default=600.0, help="for the multipliers of the semidefinite bound")
+    parser.add_argument("--report", action="store_true", help="print what the record says, run nothing")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = read(options.out)
+    if not options.report:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        for name in options.networks:
+            for method in options.methods:
+                if (name, method) in rows:
+                    continue
+                row = measure(name, method, seconds=options.seconds)
+                rows[name, method] = row
+                with options.out.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(asdict(row)) + "\n")
+                print(f"{name}: {method} {row.value:.5g} in {row.seconds:g} s {row.note}", flush=True)
+    print(report(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
