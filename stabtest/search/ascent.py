@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from stabtest import tensors
+from stabtest.search.corners import Elsewhere, at_rest
 from stabtest.search.leader import Leader, damage
 from stabtest.search.problem import GradientHealth, Problem
 
@@ -55,7 +56,16 @@ def weight(step: int, steps: int, *, heat: float = HEAT, hold: float = HOLD) -> 
     return max(COLD, heat * min(1.0, (1 - step / steps) / (1 - hold)))
 
 
-def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat: float = HEAT, hold: float = HOLD) -> Tensor:
+def ascend(
+    problem: Problem,
+    start: Tensor,
+    leader: Leader,
+    *,
+    steps: int,
+    heat: float = HEAT,
+    hold: float = HOLD,
+    elsewhere: Elsewhere | None = None,
+) -> Tensor:
     """One path of the relaxed power method; every iterate is offered to the leader.
 
     Parameters
@@ -70,6 +80,8 @@ def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat:
         Gradient evaluations. Fewer are spent where no image of the batch has met a usable gradient.
     heat, hold
         See `weight`.
+    elsewhere
+        Where an image begins anew that has come to rest in a corner of the set (`stabtest.search.corners`); None where there are none.
 
     Returns
     -------
@@ -94,6 +106,7 @@ def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat:
     constraint = problem.constraint
     v, average, full = start, torch.zeros_like(start), torch.zeros_like(start)
     best = torch.full_like(leader.value, -torch.inf)
+    begun: Tensor | None = None  # where images have begun anew: at which step of the path
     for step in range(steps):
         evaluation = problem.evaluate(v)
         leader.offer(v, evaluation)
@@ -104,10 +117,24 @@ def ascend(problem: Problem, start: Tensor, leader: Leader, *, steps: int, heat:
             break
         # Without a usable gradient there is no furthest point: an image goes back to the last one that it had, and stays
         # where it began as long as it had none.
-        relaxed = average + weight(step, steps, heat=heat, hold=hold) * (full - average)
+        relaxed = average + _weights(step, steps, begun, average, heat=heat, hold=hold) * (full - average)
         average = torch.where(usable, relaxed, full)
-        v = torch.where(per_image(tensors.norm(average) > 0, v), constraint.maximise_linear(average), v)
+        here, v = v, torch.where(per_image(tensors.norm(average) > 0, v), constraint.maximise_linear(average), v)
+        if elsewhere is not None:
+            leaving = usable & per_image(at_rest(here, full, evaluation.gradient), v)
+            if bool(leaving.any()):
+                v, average = torch.where(leaving, elsewhere(step), v), torch.where(leaving, torch.zeros_like(average), average)
+                begun = torch.where(leaving, step + 1, torch.zeros_like(leaving, dtype=torch.int64) if begun is None else begun)
     return best
+
+
+def _weights(step: int, steps: int, begun: Tensor | None, like: Tensor, *, heat: float, hold: float) -> float | Tensor:
+    """`weight`, and for images that have begun anew that of a fresh path of the steps that were left."""
+    if begun is None:
+        return weight(step, steps, heat=heat, hold=hold)
+    whole = weight(step, steps, heat=heat, hold=hold)
+    each = [weight(step - since, steps - since) if since else whole for since in begun.flatten().tolist()]
+    return like.new_tensor(each).reshape(begun.shape)
 
 
 def refine(problem: Problem, leader: Leader, *, steps: int, shortest: float = 1 / 32, gain: float = 1e-6) -> None:

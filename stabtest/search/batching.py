@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from stabtest.search.ascent import ascend
+from stabtest.search.corners import Elsewhere
 from stabtest.search.leader import Leader, Progress
 from stabtest.search.paths import Leg
 from stabtest.search.problem import Evaluation, GradientHealth, Problem
@@ -69,7 +70,14 @@ class _Recorder(Leader):
         return super().offer(v, evaluation)
 
 
-def ascend_together(problem: Problem, starts: Sequence[Tensor], *, steps: int, progress: Progress | None = None) -> list[Tape]:
+def ascend_together(
+    problem: Problem,
+    starts: Sequence[Tensor],
+    *,
+    steps: int,
+    progress: Progress | None = None,
+    elsewhere: Sequence[Elsewhere | None] = (),
+) -> list[Tape]:
     """One path from each start, all in one batch.
 
     Parameters
@@ -82,6 +90,8 @@ def ascend_together(problem: Problem, starts: Sequence[Tensor], *, steps: int, p
         Gradient evaluations of each path.
     progress
         Called after each step as ``progress(evaluations per image so far, all of them)``.
+    elsewhere
+        One a start, as in `stabtest.search.ascent.ascend`.
 
     Returns
     -------
@@ -107,7 +117,7 @@ def ascend_together(problem: Problem, starts: Sequence[Tensor], *, steps: int, p
             progress(count * done, count * planned)
 
     recorder = _Recorder(start, planned=steps, progress=report)
-    best = ascend(problem.repeated(count), start, recorder, steps=steps)
+    best = ascend(problem.repeated(count), start, recorder, steps=steps, elsewhere=_all_of(elsewhere))
     values, healths = torch.stack(recorder.values), torch.stack(recorder.healths)
     size = problem.batch
     return [
@@ -121,6 +131,12 @@ def ascend_together(problem: Problem, starts: Sequence[Tensor], *, steps: int, p
             strict=True,
         )
     ]
+
+
+def _all_of(paths: Sequence[Elsewhere | None]) -> Elsewhere | None:
+    """Where the images of all paths begin anew, in the order of the repeated batch."""
+    known = [path for path in paths if path is not None]
+    return (lambda step: torch.cat([path(step) for path in known])) if known else None
 
 
 def together(legs: Sequence[Leg], *, parallel: int, in_a_row: bool) -> int:

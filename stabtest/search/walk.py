@@ -7,7 +7,6 @@ there is one, has the first path to itself.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 
 import torch
@@ -16,10 +15,12 @@ from torch import Tensor
 from stabtest.errors import SearchError
 from stabtest.search.ascent import REHEAT, ascend
 from stabtest.search.batching import Tape, ascend_together, rising, together
+from stabtest.search.corners import elsewhere
 from stabtest.search.leader import Leader, Progress
 from stabtest.search.objectives import vanishes_at_clean
 from stabtest.search.paths import plan
 from stabtest.search.problem import Problem
+from stabtest.search.running import most_parallel
 from stabtest.search.starts import gradient_start, random_start
 
 
@@ -66,11 +67,12 @@ def walk(
     (3.0, [(20, True), (40, False)])
     """
     _check(evaluations, restarts, start)
-    parallel = _most_parallel(parallel, problem.measurement)
+    parallel = most_parallel(parallel, problem.measurement)
     progress = rising(progress)
 
     def again(v: Tensor, steps: int, *, fresh: bool) -> None:
-        leader.end_path(ascend(problem, v, leader, steps=steps, heat=REHEAT, hold=0.0), fresh=fresh)
+        corners = elsewhere(problem, generator=generator)
+        leader.end_path(ascend(problem, v, leader, steps=steps, heat=REHEAT, hold=0.0, elsewhere=corners), fresh=fresh)
 
     if start is not None:
         constraint = problem.constraint
@@ -85,15 +87,19 @@ def walk(
             continue
         if not recorded:
             v, steps = random_start(problem, generator=generator), leg.steps
+            corners = elsewhere(problem, generator=generator)
             if k == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
-                leader.end_path(ascend(problem, gradient_start(problem, leader, otherwise=v), leader, steps=steps - 1))
+                v = gradient_start(problem, leader, otherwise=v)
+                leader.end_path(ascend(problem, v, leader, steps=steps - 1, elsewhere=corners))
                 continue
             more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
             if more == 0:
-                leader.end_path(ascend(problem, v, leader, steps=steps))
+                leader.end_path(ascend(problem, v, leader, steps=steps, elsewhere=corners))
                 continue
-            starts = [v, *(random_start(problem, generator=generator) for _ in range(more))]
-            recorded.extend(ascend_together(problem, starts, steps=steps, progress=_from(leader, evaluations, progress)))
+            ahead = [(random_start(problem, generator=generator), elsewhere(problem, generator=generator)) for _ in range(more)]
+            starts, left = zip((v, corners), *ahead, strict=True)
+            told = _from(leader, evaluations, progress)
+            recorded.extend(ascend_together(problem, starts, steps=steps, progress=told, elsewhere=left))
         leader.end_path(recorded.popleft().play(leader))
 
 
@@ -101,14 +107,6 @@ def _from(leader: Leader, planned: int, progress: Progress | None) -> Progress |
     """The progress of paths climbed ahead, counted from where the search stands."""
     done = leader.evaluations
     return None if progress is None else lambda more, _: progress(done + more, max(planned, done + more))
-
-
-def _most_parallel(parallel: int | None, y: Tensor) -> int:
-    if parallel is None:
-        return sys.maxsize if y.device.type == "cuda" else 1
-    if parallel < 1:
-        raise SearchError("parallel", expected="at least one path at a time", came=str(parallel))
-    return parallel
 
 
 def _check(evaluations: int, restarts: int | None, start: Tensor | None) -> None:

@@ -436,7 +436,7 @@ def test_a_warm_start_in_a_lesser_maximum_does_not_keep_the_search_there():
 def test_small_linear_map_in_the_largest_norm_against_all_corners(seed, norm):
     """A convex function is largest at a corner of the cube: 2^10 of them. And in the Euclidean ball by the SVD.
 
-    Among corners there are many maxima, and ten fresh starts find the largest where the default, three paths of twenty, need not.
+    Among corners there are many maxima; a path that has come to rest in one goes on from another (`stabtest.search.corners`).
     """
     matrix = np.random.default_rng(seed).normal(size=(7, 10))
     m, y = torch.from_numpy(matrix), torch.zeros(1, 1, 1, 10, dtype=torch.float64)
@@ -452,7 +452,6 @@ def test_small_linear_map_in_the_largest_norm_against_all_corners(seed, norm):
         unit="absolute",
         norm=norm,
         evaluations=100,
-        restarts=10 if norm == "linf" else None,
     )
     assert 0.999 <= worst.distance.item() / exact <= 1 + 1e-9
     assert worst.gradient is not None
