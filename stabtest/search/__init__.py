@@ -21,6 +21,7 @@ from stabtest.search.leader import Leader, PathEnd
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, RegionDamage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
 from stabtest.search.result import WorstCase
+from stabtest.search.running import RunOptions, SearchOptions
 from stabtest.search.similarity import StructuralDissimilarity
 from stabtest.search.spectrum import JacobianSpectrum, jacobian_spectrum
 from stabtest.search.targets import Lesion, LesionAppears, LesionVanishes, Target
@@ -56,6 +57,8 @@ __all__ = [
     "Reconstructor",
     "RegionDamage",
     "Replayed",
+    "RunOptions",
+    "SearchOptions",
     "SetOptions",
     "StructuralDissimilarity",
     "Target",

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.admissible import SetOptions
 from stabtest.search.leader import Progress
 from stabtest.search.objectives import Objective
 from stabtest.search.problem import Reconstructor
 from stabtest.search.result import WorstCase, better_of, lowered_into
+from stabtest.search.running import SearchOptions
 from stabtest.search.worst_case import EVALUATIONS, ObjectiveName, worst_case
 
 
@@ -40,14 +40,14 @@ def worst_case_curve(
     check: bool = True,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
-    **options: Unpack[SetOptions],
+    **options: Unpack[SearchOptions],
 ) -> list[WorstCase]:
     """Worst-case searches over increasing radii, warm-started both ways; the objective found never falls.
 
     Parameters
     ----------
     reconstructor, operator, measurement, objective, truth, restarts, stop_early, check, generator, **options
-        As in `worst_case`.
+        As in `worst_case`; the options are those of the set and of how a search is run (`stabtest.search.running`).
     radii
         Positive and strictly increasing.
     evaluations

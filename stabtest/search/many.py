@@ -24,6 +24,7 @@ from stabtest import tensors
 from stabtest.errors import NetworkError
 from stabtest.search.constraints import Ball
 from stabtest.search.leader import Leader, damage
+from stabtest.search.precision import Precision
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
 
 Aggregate = Literal["mean", "rms", "minimum"] | float
@@ -85,15 +86,26 @@ class Many:
         Measurements ``(b, *range)``, each with its objective.
     aggregate
         ``M``.
+    precision
+        Of the network in `evaluate`; `changes` runs it as it is.
     """
 
     reconstructor: Reconstructor
     constraint: Ball
     chunks: list[tuple[Tensor, RelativeChange]]
     aggregate: Aggregate
+    precision: Precision = "float32"
 
     @classmethod
-    def of(cls, reconstructor: Reconstructor, constraint: Ball, y: Tensor, aggregate: Aggregate, chunk: int) -> Many:
+    def of(
+        cls,
+        reconstructor: Reconstructor,
+        constraint: Ball,
+        y: Tensor,
+        aggregate: Aggregate,
+        chunk: int,
+        precision: Precision = "float32",
+    ) -> Many:
         """Reconstruct all measurements ``y``, ``(N, *range)``, once, ``chunk`` at a time.
 
         Raises
@@ -114,7 +126,7 @@ class Many:
                 )
             size = tensors.norm(clean)
             chunks.append((part, RelativeChange(clean, size.clamp_min(torch.finfo(size.dtype).tiny))))
-        return cls(reconstructor, constraint, chunks, aggregate)
+        return cls(reconstructor, constraint, chunks, aggregate, precision)
 
     def changes(self, v: Tensor) -> Tensor:
         """Relative change of each image, forward only, ``(N,)``; not a number counts as infinite."""
@@ -154,7 +166,7 @@ class Many:
 
     def _problem(self, y: Tensor, objective: RelativeChange) -> Problem:
         constraint = self.constraint.with_radius(self.constraint.radius.expand(len(y)))
-        return Problem(self.reconstructor, y, constraint, objective)
+        return Problem(self.reconstructor, y, constraint, objective, precision=self.precision)
 
     def _spread(self, v: Tensor, y: Tensor) -> Tensor:
         return v.expand(len(y), *v.shape[1:])

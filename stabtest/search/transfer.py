@@ -28,11 +28,13 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
-from stabtest.search.admissible import SetOptions, admissible_set
+from stabtest.search.admissible import admissible_set
 from stabtest.search.baseline import gaussian_baseline
 from stabtest.search.leader import TOLERANCE, Status, damage
-from stabtest.search.problem import Reconstructor
+from stabtest.search.memory import Memory
+from stabtest.search.problem import Reconstructor, reconstruct_within
 from stabtest.search.result import WorstCase, better_of
+from stabtest.search.running import SearchOptions, divided
 from stabtest.search.worst_case import EVALUATIONS, worst_case
 
 if TYPE_CHECKING:
@@ -163,7 +165,7 @@ def transfer_matrix(
     draws: int = 8,
     seed: int = 0,
     progress: TransferProgress | None = None,
-    **options: Unpack[SetOptions],
+    **options: Unpack[SearchOptions],
 ) -> TransferMatrix:
     """The worst case of every method, applied to every method.
 
@@ -174,7 +176,8 @@ def transfer_matrix(
     reconstructors
         Name to ``f``, at least one.
     operator, measurement, radius, truth, evaluations, restarts, **options
-        As in `stabtest.search.worst_case`. The radius may not depend on the method, and does not.
+        As in `stabtest.search.worst_case`. The radius may not depend on the method, and does not. In whatever precision was searched,
+        witnesses and noise are applied in float32.
     feedback
         Start one more search for each method from the best witness of the others, with an eighth of the budget.
     draws
@@ -207,7 +210,8 @@ def transfer_matrix(
     if not reconstructors:
         raise SearchError("transfer: reconstructors", expected="at least one", came="none")
     y = operator.range.check(measurement, "measurement").detach()
-    admissible_set(operator, y, radius=radius, truth=truth, **options)  # refuses what does not fit before the first search
+    about, run = divided(options)
+    admissible_set(operator, y, radius=radius, truth=truth, **about)  # refuses what does not fit before the first search
 
     def find(name: str, *, evaluations: int, restarts: int | None, start: Tensor | None = None) -> WorstCase:
         return worst_case(
@@ -227,7 +231,8 @@ def transfer_matrix(
 
     names = tuple(reconstructors)
     found = {name: find(name, evaluations=evaluations, restarts=restarts) for name in names}
-    changes = _apply(reconstructors, operator, y, found)
+    memory = Memory(run.get("chunk"))
+    changes = _apply(reconstructors, operator, y, found, memory)
     improved = torch.zeros(changes.shape[1:], dtype=torch.bool, device=changes.device)
     if feedback and len(names) > 1:
         for j, name in enumerate(names):
@@ -238,7 +243,7 @@ def transfer_matrix(
             before = found[name].relative_change
             improved[j] = again.relative_change > before * (1 + TOLERANCE)
             found[name] = better_of(found[name], again)
-        changes = _apply(reconstructors, operator, y, found)
+        changes = _apply(reconstructors, operator, y, found, memory)
     noise = [
         gaussian_baseline(f, operator, y, draws=draws, truth=truth, generator=_apart(seed), radius=radius, **options)
         for f in reconstructors.values()
@@ -247,7 +252,11 @@ def transfer_matrix(
 
 
 def _apply(
-    reconstructors: Mapping[str, Reconstructor], operator: LinearOperator, y: Tensor, found: Mapping[str, WorstCase]
+    reconstructors: Mapping[str, Reconstructor],
+    operator: LinearOperator,
+    y: Tensor,
+    found: Mapping[str, WorstCase],
+    memory: Memory,
 ) -> Tensor:
     """Every witness through every method, forward only: ``(n, n, B)``. The diagonal is what its own search reported."""
     columns: list[Tensor] = []
@@ -260,7 +269,8 @@ def _apply(
                     [
                         worst.relative_change
                         if source == target
-                        else damage(tensors.norm(f(y + worst.perturbation, operator) - clean)) / size
+                        else damage(tensors.norm(reconstruct_within(memory, f, operator, y + worst.perturbation) - clean))
+                        / size
                         for source, worst in found.items()
                     ]
                 )

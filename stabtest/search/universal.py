@@ -32,6 +32,7 @@ from stabtest.search.constraints import Ball, Domain, ImageBall, ball
 from stabtest.search.leader import Leader, Progress, Status
 from stabtest.search.many import Aggregate, Many, aggregated, race, small_ball_power
 from stabtest.search.norms import Norm
+from stabtest.search.precision import Precision, check_precision
 from stabtest.search.probe import fingerprint
 from stabtest.search.problem import Reconstructor
 from stabtest.search.radius import reference_size
@@ -109,6 +110,7 @@ def universal(
     start: Tensor | None = None,
     draws: int = 8,
     chunk: int = 8,
+    precision: Precision = "float32",
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> Universal:
@@ -140,6 +142,8 @@ def universal(
         Realisations of Gaussian noise.
     chunk
         Images that are evaluated at once.
+    precision
+        Of the network while the search climbs (`stabtest.search.precision`); everything reported but the history is scored in float32.
     generator
         Seed 0 if not given.
     progress
@@ -164,6 +168,7 @@ def universal(
     ([0.173, 0.173, 0.0], True)
     """
     _check(radius, aggregate, steps, restarts, jacobian_steps, start, draws, chunk)
+    check_precision(precision)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     y = operator.range.check(measurements, "measurements").detach()
     reference = _reference(operator, y.split(chunk), domain, norm)
@@ -171,7 +176,7 @@ def universal(
     if relative and not bool(reference > 0):
         raise SearchError("radius: relative to measurements of zeros", expected="measurements that are not zero", came="zeros")
     constraint = ball(domain, operator, radius * (reference if relative else unit), norm=norm, region=region, floor=floor)
-    many = Many.of(reconstructor, constraint, y, aggregate, chunk)
+    many = Many.of(reconstructor, constraint, y, aggregate, chunk, precision)
     others = None if held_out is None else Many.of(reconstructor, constraint, _apart(operator, y, held_out), aggregate, chunk)
     zero = constraint.space.zeros(1, dtype=unit.dtype, device=y.device)
 
