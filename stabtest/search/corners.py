@@ -52,11 +52,13 @@ def elsewhere(problem: Problem, *, generator: torch.Generator) -> Elsewhere | No
     problem
         The search.
     generator
-        Gives the path its number.
+        Gives the path its number, and stays where it is: a search in which nothing comes to rest draws as if there were no corners.
     """
     if not has_corners(problem):
         return None
-    number = int(torch.randint(2**31, (1,), generator=generator).item())
+    ahead = torch.Generator(device=generator.device)
+    ahead.set_state(generator.get_state())
+    number = int(torch.randint(2**31, (1,), generator=ahead, device=generator.device).item())
 
     def corner(step: int) -> Tensor:
         own = torch.Generator().manual_seed(number * 1_000_003 + step)

@@ -101,6 +101,27 @@ def test_where_there_are_no_corners_nothing_is_drawn(norm):
     assert torch.equal(generator.get_state(), before)
 
 
+def test_a_search_in_which_nothing_comes_to_rest_is_as_before_bit_for_bit(monkeypatch):
+    """A saturating map with many samples: every step changes some sign."""
+    A = Identity((8, 8))
+    y = torch.zeros(2, 1, 8, 8, dtype=torch.float64)
+    settings = {"radius": 1.0, "unit": "absolute", "norm": "linf", "evaluations": 60, "check": False}
+    calls = []
+
+    def network(y, A):
+        return torch.sin(7 * y + torch.cumsum(y, -1))
+
+    def spied(problem, *, generator):
+        corner = elsewhere(problem, generator=generator)
+        return lambda step: calls.append(step) or corner(step)
+
+    monkeypatch.setattr("stabtest.search.walk.elsewhere", spied)
+    ours = worst_case(network, A, y, **settings)
+    assert calls == []
+    monkeypatch.setattr("stabtest.search.walk.elsewhere", lambda problem, *, generator: None)
+    assert torch.equal(ours.perturbation, worst_case(network, A, y, **settings).perturbation)
+
+
 def test_a_start_elsewhere_is_a_corner_known_by_its_step():
     problem = problem_of(some_matrices(3))
     one, two = (elsewhere(problem, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
