@@ -11,6 +11,7 @@ import difflib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,13 @@ _CLASSICAL = {
     "zero-filled": "Zero-filled inverse Fourier transform: linear, what an undersampled scan shows without any prior.",
     "fbp": "Filtered back-projection with the plain ramp filter: linear, the classical CT reconstruction.",
     "tv": "Total variation by PDHG (Chambolle and Pock 2011): sparse regularisation, the reference method.",
+    "wavelet": "Translation-invariant Haar wavelets by PDHG (Coifman and Donoho 1995; Chambolle and Pock 2011): sparse regularisation, beside "
+    "total variation.",
 }
+
+
+WAVELET_WEIGHT = 1.8e-3
+"""Of the wavelets where none is given (`experiments.training.classical` chooses one for a scan)."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,10 @@ def _classical(name: str) -> Callable[..., Callable[..., Any]]:
         from reconstructors.tv import TotalVariation
 
         return TotalVariation
+    if name == "wavelet":
+        from reconstructors.invariant import InvariantWavelets
+
+        return partial(InvariantWavelets, weight=WAVELET_WEIGHT)
     from reconstructors.linear import direct
 
     return lambda: direct

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from experiments.training.data import add_noise, simulate
 from experiments.training.recipes import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED, Recipe
+from reconstructors.primal_dual import PrimalDual
 from reconstructors.tv import TotalVariation
 from stabtest.metrics import nrmse, psnr
 from stabtest.networks import WrappedNetwork, wrap
@@ -44,6 +46,7 @@ LOSSES = {
     "adversary (0.3; both relative to the pixel term's gradient at the image); the loss curve is that of the mean squared error",
 }
 TV_ITERATIONS = 300
+Method = TypeVar("Method", bound=PrimalDual)
 
 
 def as_shipped(network: nn.Module, recipe: Recipe) -> WrappedNetwork:
@@ -76,17 +79,22 @@ def by_ones(method: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
 
 
 def tune_tv(recipe: Recipe, operator: LinearOperator, *, count: int) -> tuple[TotalVariation, dict[str, object]]:
+    """Total variation with the weight of the recipe's grid that is best on tuning phantoms, and how it was chosen."""
+    return tune(TotalVariation, recipe.tv_weights, recipe, operator, count=count)
+
+
+def tune(
+    kind: type[Method], weights: Sequence[float], recipe: Recipe, operator: LinearOperator, *, count: int
+) -> tuple[Method, dict[str, object]]:
     """The weight with the best mean PSNR on tuning phantoms, and what a run ten times as long would change."""
     truth, y = held_out(recipe, operator, seed=TUNING_SEED, count=count)
     scores = {
-        weight: psnr(by_ones(lambda v, w=weight: TotalVariation(weight=w, iterations=TV_ITERATIONS)(v, operator), y), truth)
-        .mean()
-        .item()
-        for weight in recipe.tv_weights
+        weight: psnr(by_ones(lambda v, w=weight: kind(weight=w, iterations=TV_ITERATIONS)(v, operator), y), truth).mean().item()
+        for weight in weights
     }
     best = max(scores, key=scores.__getitem__)
-    method = TotalVariation(weight=best, iterations=TV_ITERATIONS)
-    longer = TotalVariation(weight=best, iterations=10 * TV_ITERATIONS)
+    method = kind(weight=best, iterations=TV_ITERATIONS)
+    longer = kind(weight=best, iterations=10 * TV_ITERATIONS)
     short, long = method(y[:1], operator), longer(y[:1], operator)
     gap = method.objective(short, y[:1], operator) / method.objective(long, y[:1], operator) - 1
     return method, {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import reconstructors
 from experiments.training.evaluate import by_ones, held_out
 from experiments.training.recipes import HELD_OUT_SEED, RECIPES, TRAINING_SEED, TUNING_SEED
 from reconstructors.tv import TotalVariation
-from reconstructors.zoo import read_card
+from reconstructors.zoo import WAVELET_WEIGHT, read_card
 from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
@@ -24,7 +25,7 @@ MOST_BYTES = 60e6
 
 
 def test_every_name_loads():
-    assert set(NETWORKS) | {"zero-filled", "fbp", "tv"} == set(reconstructors.names())
+    assert set(NETWORKS) | {"zero-filled", "fbp", "tv", "wavelet"} == set(reconstructors.names())
     for name in reconstructors.names():
         assert reconstructors.load(name).name == name
 
@@ -32,6 +33,21 @@ def test_every_name_loads():
 def test_unknown_name_says_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'unet-mri'"):
         reconstructors.load("unet-mir")
+
+
+@pytest.mark.parametrize("name", ["tv", "wavelet"])
+def test_a_regularised_method_is_made_from_its_settings_and_beats_the_direct_one(name):
+    recipe = replace(RECIPES["fbpconvnet-ell50"], size=32)
+    operator = recipe.build_operator()
+    truth, y = held_out(recipe, operator, seed=HELD_OUT_SEED, count=2)
+    method = reconstructors.load(name).make(weight=2e-3, iterations=60)
+    assert (method.weight, method.iterations) == (2e-3, 60)
+    assert (psnr(method(y, operator), truth) > psnr(operator.pseudo_inverse(y), truth) + 0.5).all()
+    assert method(y, operator).shape == truth.shape
+
+
+def test_wavelets_need_no_settings():
+    assert reconstructors.load("wavelet").make().weight == WAVELET_WEIGHT
 
 
 @pytest.mark.parametrize("name", NETWORKS)
