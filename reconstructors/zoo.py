@@ -32,7 +32,7 @@ _CLASSICAL = {
 
 
 WAVELET_WEIGHT = 1.8e-3
-"""Of the wavelets where none is given (`experiments.training.classical` chooses one for a scan)."""
+"""Of the wavelets where none is given; `experiments.training.classical` chooses one for a scan, which has been done for MRI only."""
 
 
 @dataclass(frozen=True)
