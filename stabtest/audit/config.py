@@ -152,11 +152,14 @@ class DataSection(Section):
 class ReferenceSection(Section):
     """The classical method that goes through the same tests with the same budget."""
 
-    method: Literal["tv", "zero-filled", "fbp", "none"] = Field(
-        default="tv", description="tv = total variation; zero-filled (MRI) and fbp (CT) are linear; none = no reference."
+    method: Literal["tv", "wavelet", "zero-filled", "fbp", "none"] = Field(
+        default="tv",
+        description="tv = total variation; wavelet = translation-invariant wavelets; zero-filled (MRI) and fbp (CT) are linear; none = no reference.",
     )
-    weight: Positive | None = Field(default=None, description="tv: regularisation weight; default of the method if not given.")
-    iterations: Count | None = Field(default=None, description="tv: iterations; default of the method if not given.")
+    weight: Positive | None = Field(
+        default=None, description="tv, wavelet: regularisation weight; default of the method if not given."
+    )
+    iterations: Count | None = Field(default=None, description="tv, wavelet: iterations; default of the method if not given.")
 
 
 class RegionSection(Section):

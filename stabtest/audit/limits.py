@@ -9,7 +9,7 @@ from typing import Any
 from stabtest.audit.config import Config
 from stabtest.audit.engine import Ran
 from stabtest.audit.plan import Plan
-from stabtest.audit.subject import TV_WEIGHTS
+from stabtest.audit.subject import WEIGHTS
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Gate
 from stabtest.operators import MaskFamily
@@ -63,7 +63,7 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
         found.append(
             "A certified Lipschitz bound is an upper limit and usually far from attained; only the bracket is a statement."
         )
-    if config.reference.method == "tv":
+    if config.reference.method in WEIGHTS:
         found.append(_weight(config))
     if config.structure.enabled:
         found.append(
@@ -89,8 +89,9 @@ def _noise(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
 
 def _weight(config: Config) -> str:
     """How the weight of the reference came about, as far as it is known."""
-    weight, default = config.reference.weight, TV_WEIGHTS[config.modality]
-    said = "The weight of the reference (total variation) was not tuned by the audit. "
+    weight, default = config.reference.weight, WEIGHTS[config.reference.method][config.modality]
+    name = {"tv": "total variation", "wavelet": "wavelets"}[config.reference.method]
+    said = f"The weight of the reference ({name}) was not tuned by the audit. "
     if weight is not None and weight != default:
         return said + f"{weight:g} was set in the configuration; how it was chosen is not recorded here."
     if config.modality == "other":

@@ -27,6 +27,7 @@ from stabtest.stability.cases import Method, Modality, Reconstruct, Role
 
 TV_ITERATIONS = 300
 TV_WEIGHTS: dict[Modality, float] = {"mri": 8e-3, "ct": 1.3e-3, "other": 5e-2}
+WEIGHTS: dict[str, dict[Modality, float]] = {"tv": TV_WEIGHTS, "wavelet": {"mri": 4e-3, "ct": 1.8e-3, "other": 5e-2}}
 """Regularisation weights relative to image values, near the best on the phantoms of this project (see the model cards)."""
 
 
@@ -101,7 +102,7 @@ def _under_test(config: Config, device: str) -> Subject:
     entry = reconstructors.load(section.zoo)
     if entry.module is None:
         assert entry.make is not None
-        settings = _tv_settings(config) if section.zoo == "tv" else {}
+        settings = _regularised(config, section.zoo)
         return _classical(section.label, "under test", entry.make(**settings), settings, str(entry.card["description"]))
     options = {"takes": entry.takes, "channels": entry.channels, "scale": entry.scale}
     item = Item(
@@ -157,14 +158,17 @@ def _reference(config: Config) -> Subject:
     name = config.reference.method
     entry = reconstructors.load(name)
     assert entry.make is not None
-    settings = _tv_settings(config) if name == "tv" else {}
+    settings = _regularised(config, name)
     return _classical(name, "reference", entry.make(**settings), settings, str(entry.card["description"]))
 
 
-def _tv_settings(config: Config) -> dict[str, Any]:
+def _regularised(config: Config, name: str) -> dict[str, Any]:
+    """Weight and iterations of a method that has them."""
+    if name not in WEIGHTS:
+        return {}
     section = config.reference
     return {
-        "weight": TV_WEIGHTS[config.modality] if section.weight is None else section.weight,
+        "weight": WEIGHTS[name][config.modality] if section.weight is None else section.weight,
         "iterations": TV_ITERATIONS if section.iterations is None else section.iterations,
     }
 

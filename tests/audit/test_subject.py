@@ -1,0 +1,28 @@
+"""The methods of an audit from its configuration: regularised ones get a weight and iterations."""
+
+from __future__ import annotations
+
+import pytest
+
+from stabtest.audit.config_file import parse_config
+from stabtest.audit.subject import WEIGHTS, load_subjects
+
+
+def configured(method, extra="", zoo="zero-filled"):
+    return parse_config(f'[network]\nzoo = "{zoo}"\n[operator]\nsize = 32\n[reference]\nmethod = "{method}"\n{extra}')
+
+
+@pytest.mark.parametrize("method", ["tv", "wavelet"])
+def test_reference_gets_the_weight_of_its_modality_or_the_one_that_is_set(method):
+    default, own = (
+        next(one for one in load_subjects(configured(method, extra)) if one.role == "reference")
+        for extra in ("", "weight = 0.02\niterations = 7\n")
+    )
+    assert default.item.settings == {"weight": WEIGHTS[method]["mri"], "iterations": 300}
+    assert (own.method.reconstruct.weight, own.method.reconstruct.iterations) == (0.02, 7)
+    assert default.fingerprint != own.fingerprint
+
+
+def test_wavelets_can_be_the_method_under_test():
+    tested = load_subjects(configured("tv", zoo="wavelet"))[0]
+    assert (tested.role, tested.item.settings["weight"]) == ("under test", WEIGHTS["wavelet"]["mri"])
