@@ -12,6 +12,7 @@ is left out of account). Operations that keep the values are replaced by the ide
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -50,6 +51,7 @@ _ALL = frozenset({
     "select_scatter", "diagonal_scatter", "complex", "copy",
 })
 _PRODUCTS = frozenset({"mul", "multiply", "matmul", "mm", "bmm", "mv", "dot", "einsum", "tensordot", "kron"})
+_PRODUCTS_AND_SHIFT = frozenset({"addmm", "baddbmm", "addmv", "addbmm"})
 _SHAPE_OF_OTHER = frozenset({"expand_as", "view_as", "reshape_as"})
 _WITH_BIAS = frozenset({
     "conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear",
@@ -90,7 +92,7 @@ def is_affine(call: Call) -> bool:
         return len(signals) == 1
     if name in ("div", "divide", "true_divide"):
         return call.only("self") and call.get("rounding_mode") is None
-    if name in ("addmm", "baddbmm", "addmv", "addbmm"):
+    if name in _PRODUCTS_AND_SHIFT:
         factors = [value for key, value in call.arguments.items() if key in ("mat1", "mat2", "batch1", "batch2", "mat", "vec")]
         return sum(isinstance(value, Signal) for value in factors) <= 1
     if name == "where":
@@ -143,7 +145,9 @@ def difference_action(call: Call) -> Action:
         return _scaling_of_channels(call)
     exact = double(call)
     if call.operation in _WITH_BIAS:
-        return _action(Call(call.operation, call.target, {**exact.arguments, "bias": None}, call.output_shape))
+        return _action(dataclasses.replace(exact, arguments={**exact.arguments, "bias": None}))
+    if call.operation in _PRODUCTS_AND_SHIFT and isinstance(exact["self"], Tensor):
+        return _action(dataclasses.replace(exact, arguments={**exact.arguments, "self": torch.zeros_like(exact["self"])}))
     run = _action(exact)
     with torch.no_grad():
         at_zero = run([zeros(signal) for signal in call.signals])
@@ -175,6 +179,8 @@ def double(call: Call) -> Call:
     def convert(value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
             return value.detach().to("cpu", torch.complex128 if value.is_complex() else torch.float64)
+        if isinstance(value, Tensor):
+            return value.detach().to("cpu")
         if isinstance(value, torch.dtype):
             return torch.complex128 if value.is_complex else torch.float64 if value.is_floating_point else value
         return [convert(item) for item in value] if isinstance(value, list | tuple) else value

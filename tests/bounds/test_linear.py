@@ -93,6 +93,7 @@ GRAPHS = [
     lambda: Net(
         lambda s, x: torch.einsum("bchw,wk->bchk", x.sin(), s.w)[..., 1:9].double(), w=nn.Parameter(torch.zeros(12, 12))
     ),
+    lambda: Net(lambda s, x: torch.addmm(s.w[0], x[0, 0].relu(), s.w).tanh(), w=nn.Parameter(torch.zeros(12, 12))),
     lambda: Net(lambda s, x: torch.fft.ifft2(torch.fft.fft2(s.c(x).relu()) * (1 + 2j)).real, c=conv(1, 1, 3)),
 ]
 
