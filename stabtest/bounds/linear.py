@@ -25,9 +25,9 @@ operation (normalisation by the input's own statistics, attention, products of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -64,6 +64,10 @@ class Gate:
     high: float
     shape: tuple[int, ...]
     window: tuple[int, ...] = ()
+
+
+Remainder: TypeAlias = Callable[[int, Gate, Tensor], Tensor]
+"""See `LinearReplay.with_remainders`."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,24 @@ class LinearReplay:
         tuple
             ``None`` where no start reaches the node.
         """
+        return self._propagate(starts, wanted, gates, None)
+
+    def with_remainders(self, dx: Tensor, gates: Sequence[Tensor], remainder: Remainder) -> Tensor:
+        """As `__call__`, with something added to what leaves each gate, as a function of what enters it.
+
+        Parameters
+        ----------
+        dx, gates
+            As in `__call__`.
+        remainder
+            ``(index of the gate, the gate, the difference that enters it) -> what is added to the difference that leaves it``.
+        """
+        values = self._propagate({0: dx}, self.graph.outputs, gates, remainder)
+        return torch.cat([real_vector(value, self.graph.nodes[place]) for value, place in zip(values, self.graph.outputs)])
+
+    def _propagate(
+        self, starts: Mapping[int, Tensor], wanted: Sequence[int], gates: Sequence[Tensor], remainder: Remainder | None
+    ) -> tuple[Tensor | None, ...]:
         gate_of = {gate.position: index for index, gate in enumerate(self.gates)}
         values: dict[int, Any] = {}
         for position in self._between(starts, wanted):
@@ -141,6 +163,8 @@ class LinearReplay:
                 values[position] = operands[0][node.item]
             elif index is not None:
                 values[position] = _through(self.gates[index], node, operands[0], gates[index])
+                if remainder is not None:
+                    values[position] = _plus(values[position], remainder(index, self.gates[index], operands[0]), node)
             elif act is not None:
                 sources = [self.graph.nodes[place] for place in node.operands]
                 values[position] = act([_zeros(s) if v is None else v for s, v in zip(sources, operands)])
