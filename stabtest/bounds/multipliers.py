@@ -10,8 +10,8 @@ since then ``||dout||^2 / L^2 <= ||dx||^2 + sum lambda_k (||p_k||^2 - r_k^2 ||z_
 *Efficient and accurate estimation of Lipschitz constants for deep neural networks*, NeurIPS 2019, with multipliers per group
 instead of per neuron; in control, the scaled small-gain theorem: A. Packard, J. Doyle, *The complex structured singular value*,
 Automatica 29(1), 1993). The condition says that the map with inputs scaled by ``1, lambda_k^-1/2`` and outputs by ``lambda_k^1/2 r_k,
-1 / L`` has norm at most 1: *one* norm, had by Lanczos iteration with a probabilistic certificate. It is tighter than
-row by row since the constraints of all gates hold for one and the same ``dx``.
+1 / L`` has norm at most 1: *one* norm, had by Lanczos iteration with a probabilistic certificate. Here the
+constraints of all gates hold for one and the same ``dx``, which row by row they do not; that it is tighter is measured, not proved.
 
 **Multipliers from the primal problem**, ``max ||dout||`` over ``||dx|| = 1`` and ``p_k = r_k ||z_k|| u_k``, ``||u_k|| = 1``: ``u_k`` and ``dx`` go
 to the directions of their derivatives, as gates do in `stabtest.bounds.floor`. Where they stand still, with ``a_k`` the derivative
