@@ -54,6 +54,8 @@ class MultiplierBound:
         By how much the remainders were raised.
     checks
         How many norms were taken.
+    multipliers
+        ``lambda_k`` of each gate, shaped to multiply what leaves it.
     """
 
     value: float
@@ -61,6 +63,28 @@ class MultiplierBound:
     failure: float
     margin: float
     checks: int
+    multipliers: tuple[Tensor, ...] = ()
+
+
+def primal_multipliers(
+    replay: LinearReplay,
+    *,
+    groups: Literal["gate", "channel"] = "gate",
+    steps: int = 100,
+    margin: float = 0.005,
+    generator: torch.Generator,
+) -> tuple[float, tuple[Tensor, ...]]:
+    """Multipliers by the ascent of the primal problem, unchecked, and the ``||dout||`` that it reached.
+
+    Parameters
+    ----------
+    replay, groups, steps, margin, generator
+        As in `multiplier_bound`.
+    """
+    problem = _Primal.of(replay, groups)
+    _, _, state = problem.ascend(problem.start(generator), 1.0, steps)
+    value, multipliers, _ = problem.ascend(state, 1.0 + margin, steps)
+    return value, tuple(multipliers)
 
 
 def multiplier_bound(
@@ -119,7 +143,7 @@ def multiplier_bound(
         norm = problem.norm(multipliers, value, lanczos_steps, failure, generator)
         risk += norm.failure
         if norm.upper <= 1.0:
-            return MultiplierBound(value, reached, min(1.0, risk), margin, check)
+            return MultiplierBound(value, reached, min(1.0, risk), margin, check, tuple(multipliers))
         margin *= 2.0
     return MultiplierBound(math.inf, reached, min(1.0, risk), margin, checks)
 

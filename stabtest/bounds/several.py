@@ -117,7 +117,9 @@ def _loops(replay: LinearReplay, generator: torch.Generator) -> GlobalBound:
 
 
 def _semidefinite(graph: Graph, seconds: float, generator: torch.Generator, progress: Progress | None) -> GlobalBound:
-    found = semidefinite_bound(translate(graph), seconds=seconds, progress=progress, generator=generator)
+    found = semidefinite_bound(
+        translate(graph), replay=linear_replay(graph), seconds=seconds, progress=progress, generator=generator
+    )
     rows, columns = found.torus
     note = (
         f"checked at all frequencies of a torus of {rows} x {columns} points ({found.frequencies} of the coarsest grid, each with "

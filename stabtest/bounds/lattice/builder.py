@@ -59,10 +59,10 @@ class Builder:
 
     # ---- variables and steps
 
-    def variable(self, name: str, level: int, channels: int, size: tuple[int, int]) -> int:
+    def variable(self, name: str, level: int, channels: int, size: tuple[int, int], *, is_window: bool = False) -> int:
         """A new variable, and the step that is itself."""
         number = len(self.variables)
-        self.variables.append(Variable(name, level, channels))
+        self.variables.append(Variable(name, level, channels, is_window))
 
         def evaluate(_: At, w: Tensor) -> Blocks:
             eye = torch.eye(channels, dtype=torch.complex128, device=w.device)
@@ -78,13 +78,13 @@ class Builder:
     def inside(self, place: int, name: str) -> int:
         """The step itself if it vanishes outside of its window, else what is left after setting it to zero there."""
         step = self.steps[place]
-        return place if step.inside else self.sector(place, f"{name}.window", 0.0, 1.0)
+        return place if step.inside else self.sector(place, f"{name}.window", 0.0, 1.0, is_window=True)
 
-    def sector(self, place: int, name: str, low: float, high: float) -> int:
+    def sector(self, place: int, name: str, low: float, high: float, *, is_window: bool = False) -> int:
         """What leaves an activation with these slopes after a step, set to zero outside of the window."""
         step = self.steps[place]
         number = len(self.variables)
-        found = self.variable(name, step.level, step.channels, step.size)
+        found = self.variable(name, step.level, step.channels, step.size, is_window=is_window)
         self.sectors.append(Sector(number, place, min(0.0, low), max(0.0, high)))
         return found
 

@@ -51,11 +51,14 @@ class Variable:
         Of the grid it lives on.
     channels
         Its channels.
+    is_window
+        Whether it is what setting to zero outside of the window leaves, of a step without an activation.
     """
 
     name: str
     level: int
     channels: int
+    is_window: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -60,7 +60,15 @@ class NotPositiveError(BoundsError):
 class Seeker:
     """Descends on the barrier; keeps multipliers that are feasible on the sample."""
 
-    def __init__(self, lattice: Lattice, sample: Tensor, *, deadline: float, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        lattice: Lattice,
+        sample: Tensor,
+        *,
+        deadline: float,
+        progress: Progress | None,
+        spares: Sequence[Multipliers] = (),
+    ) -> None:
         self.lattice, self.sample, self.deadline, self.progress = lattice, sample, deadline, progress
         self.forms = Forms(lattice)
         self._quick = Forms(lattice, dtype=torch.complex64)
@@ -73,7 +81,8 @@ class Seeker:
         self.size = float(self.rows.sum()) + rows[0] * (self.rows_of_input - 1)
         self.unit = self.rows.rsqrt()
         self.given = self.forms.ingredients(sample)
-        start = feasible_start(lattice, sample)
+        self._spares = spares
+        start = spares[0] if spares else feasible_start(lattice, sample)
         logs = torch.cat([start.rho.log()[None], *(start.weights[v].log() for v in self.order)])
         self.place = logs / self.unit
         self._lift()
@@ -174,18 +183,32 @@ class Seeker:
         self.place = torch.cat(logs) / self.unit
 
     def mixed(self, frequencies: Tensor, found: Multipliers) -> Multipliers:
-        """Multipliers with as much of a feasible start added as makes the form positive at these frequencies, and a little more."""
-        start = feasible_start(self.lattice, frequencies)
-        share = 1e-12
-        while True:
-            weights = {v: found.weights[v] + share * start.weights[v] for v in self.order}
-            trial = Multipliers(found.rho + share * start.rho, weights)
+        """Multipliers with as much of others added as makes the form positive at these frequencies, and a little more.
+
+        The spares first, which are near, then the start that is certain to be positive, which is far.
+        """
+        for spare in self._spares:
+            enough = self._enough(frequencies, found, spare, most=100.0)
+            if enough is not None:
+                return enough
+        enough = self._enough(frequencies, found, feasible_start(self.lattice, frequencies), most=HOPELESS)
+        if enough is None:
+            raise NotPositiveError(frequencies)
+        return enough
+
+    def _enough(self, frequencies: Tensor, found: Multipliers, other: Multipliers, *, most: float) -> Multipliers | None:
+        share = 1e-12 if most > 100 else 1e-3
+        while share <= most:
+            trial = self._sum(found, other, share)
             frequencies = self._failing(trial, frequencies)
             if not len(frequencies):
-                return Multipliers(trial.rho + share * start.rho, {v: w + share * start.weights[v] for v, w in weights.items()})
-            share *= 4
-            if share > HOPELESS:
-                raise NotPositiveError(frequencies)
+                return self._sum(found, other, 1.5 * share)
+            share *= 3
+        return None
+
+    def _sum(self, one: Multipliers, other: Multipliers, share: float) -> Multipliers:
+        weights = {v: one.weights[v] + share * other.weights[v] for v in self.order}
+        return Multipliers(one.rho + share * other.rho, weights)
 
 
 def raised(forms: Forms, multipliers: Multipliers, given: Ingredients, rho: float) -> float | None:

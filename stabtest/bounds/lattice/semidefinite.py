@@ -25,7 +25,11 @@ from stabtest.bounds.lattice import symbols
 from stabtest.bounds.lattice.forms import GUARD, Forms, Multipliers
 from stabtest.bounds.lattice.network import Lattice
 from stabtest.bounds.lattice.seek import HOPELESS, KAPPAS, NotPositiveError, Progress, Seeker, batch_of, first_sample, raised
+from stabtest.bounds.lattice.start import primal_start
+from stabtest.bounds.linear import LinearReplay
 
+MARGINS = (0.1, 0.3)
+"""Of the two ascents of the primal problem: one to start from, one for what it lacks at some frequencies."""
 ROUNDS = 8
 """How often violated frequencies are added."""
 SCANNED = (2000, 600, 160, 48)
@@ -62,7 +66,12 @@ class SemidefiniteBound:
 
 
 def semidefinite_bound(
-    lattice: Lattice, *, seconds: float = math.inf, progress: Progress | None = None, generator: torch.Generator | None = None
+    lattice: Lattice,
+    *,
+    replay: LinearReplay | None = None,
+    seconds: float = math.inf,
+    progress: Progress | None = None,
+    generator: torch.Generator | None = None,
 ) -> SemidefiniteBound:
     """Seek multipliers and certify the bound they give.
 
@@ -70,6 +79,9 @@ def semidefinite_bound(
     ----------
     lattice
         The network (`stabtest.bounds.lattice.translate`).
+    replay
+        The same network in space (`stabtest.bounds.linear.linear_replay`), at this size or a smaller one: its primal problem gives a far
+        better start (`stabtest.bounds.lattice.start`).
     seconds
         Processor time after which no better multipliers are sought; the check takes what it takes.
     progress
@@ -98,9 +110,14 @@ def semidefinite_bound(
     begin = time.process_time()
     everywhere = symbols.frequencies(lattice.points(lattice.depth))
     sample = first_sample(everywhere, lattice, generator)
+    spares: list[Multipliers] = []
+    if replay is not None:
+        starts = (primal_start(lattice, replay, sample, margin=margin, generator=generator) for margin in MARGINS)
+        spares = [start for start in starts if start is not None]
     first = 1 if lattice.depth > 1 else len(sample)  # frequency zero stands for many finer ones already
-    seeker = Seeker(lattice, sample[:first], deadline=begin + seconds, progress=progress)
-    seeker.descend(KAPPAS if first == len(sample) else KAPPAS[:2])
+    seeker = Seeker(lattice, sample[:first], deadline=begin + seconds, progress=progress, spares=spares)
+    kappas = KAPPAS[1:] if spares else KAPPAS
+    seeker.descend(kappas if first == len(sample) else kappas[:2])
     if first < len(sample):
         seeker.extend(sample[first:])
         seeker.descend(KAPPAS[1:])
