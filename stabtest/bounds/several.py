@@ -5,8 +5,11 @@ a network, or for which there was no time, is there with the reason.
 
 ================================  =======================================================================================
 product of the layers             `stabtest.bounds.compose`: constants of the operations, multiplied along the graph
+absolute values of the weights    `stabtest.bounds.positive`: exact where no weight is negative
 loop transformation               `stabtest.bounds.loops`: mean slopes and remainders, norms of linear parts of the graph
 semidefinite per frequency        `stabtest.bounds.lattice`: multipliers for each channel, certified at every frequency
+semidefinite per activation       `stabtest.bounds.multipliers`: one multiplier for each activation, on any graph; where the one before
+                                  does not apply
 ================================  =======================================================================================
 """
 
@@ -25,12 +28,18 @@ from stabtest.bounds.lattice.semidefinite import semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
 from stabtest.bounds.linear import LinearReplay, linear_replay
 from stabtest.bounds.loops import loop_bound
+from stabtest.bounds.multipliers import multiplier_bound
+from stabtest.bounds.positive import positive_bound
 from stabtest.errors import BoundsError
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done, planned)``."""
 
-PRODUCT, LOOPS, SEMIDEFINITE = "product of the layers", "loop transformation", "semidefinite per frequency"
+PRODUCT, ABSOLUTE, LOOPS = "product of the layers", "absolute values of the weights", "loop transformation"
+SEMIDEFINITE, PER_GATE = "semidefinite per frequency", "semidefinite per activation"
+
+STEPS, FEWEST, ASCENT = 100, 40, 20
+"""Lanczos steps of a norm of the loop transformation, the fewest that are worth taking, and the passes for its weights."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +100,15 @@ def further_bounds(
     """
     if seconds <= 0:
         reason = "not asked for: no time was given (seconds)"
-        return tuple(GlobalBound(name, None, "unknown", reason) for name in (LOOPS, SEMIDEFINITE))
-    return (
-        _timed(LOOPS, lambda: _loops(linear_replay(graph), generator)),
+        return tuple(GlobalBound(name, None, "unknown", reason) for name in (ABSOLUTE, LOOPS, SEMIDEFINITE))
+    first = (
+        _timed(ABSOLUTE, lambda: _absolute(linear_replay(graph))),
+        _timed(LOOPS, lambda: _loops(linear_replay(graph), seconds, generator)),
         _timed(SEMIDEFINITE, lambda: _semidefinite(graph, seconds, generator, progress)),
     )
+    if first[-1].upper is not None:
+        return first
+    return *first, _timed(PER_GATE, lambda: _per_gate(linear_replay(graph), generator))
 
 
 def _timed(name: str, compute: Callable[[], GlobalBound]) -> GlobalBound:
@@ -107,13 +120,47 @@ def _timed(name: str, compute: Callable[[], GlobalBound]) -> GlobalBound:
     return replace(found, seconds=time.process_time() - begin)
 
 
-def _loops(replay: LinearReplay, generator: torch.Generator) -> GlobalBound:
-    found = loop_bound(replay, generator=generator)
-    status: Status = "probabilistic" if found.failure else "certified"
-    note = f"{found.norms} norms of linear parts"
-    if found.failure:
-        note += f", each by Lanczos iteration; holds with probability at least 1 - {found.failure:.1e} over its random starts"
-    return GlobalBound(LOOPS, found.value, status, note, failure=found.failure)
+def _absolute(replay: LinearReplay) -> GlobalBound:
+    found = positive_bound(replay)
+    return GlobalBound(
+        ABSOLUTE, found.value, "certified", "norm of the network with all weights positive, by Collatz and Wielandt"
+    )
+
+
+def _loops(replay: LinearReplay, seconds: float, generator: torch.Generator) -> GlobalBound:
+    # A row takes, on the average, half of the network for each of its passes.
+    one = _pass(replay) / 2 * (len(replay.gates) + 1)
+    steps = min(STEPS, int(seconds / one) - ASCENT) if one > 0 else STEPS
+    if steps < FEWEST:
+        wanted = f"would take about {one * (FEWEST + ASCENT):.0f} s at least, more than the {seconds:.0f} s given"
+        return GlobalBound(LOOPS, None, "unknown", wanted)
+    found = loop_bound(replay, steps=steps, ascent=ASCENT, generator=generator)
+    note = f"{found.norms} norms of linear parts" + _chance(found.failure)
+    return GlobalBound(LOOPS, found.value, "probabilistic" if found.failure else "certified", note, failure=found.failure)
+
+
+def _pass(replay: LinearReplay) -> float:
+    """Processor time of one pass through the network, forward and backward."""
+    gates = [torch.full(gate.shape, gate.high, dtype=torch.float64) for gate in replay.gates]
+    x = torch.ones(replay.input_shape, dtype=torch.complex128 if replay.is_complex else torch.float64, requires_grad=True)
+    begin = time.process_time()
+    with torch.enable_grad():
+        replay(x, gates).square().sum().backward()
+    return time.process_time() - begin
+
+
+def _per_gate(replay: LinearReplay, generator: torch.Generator) -> GlobalBound:
+    found = multiplier_bound(replay, generator=generator)
+    if math.isinf(found.value):
+        return GlobalBound(PER_GATE, None, "unknown", "no multipliers were found that pass the check")
+    note = f"one multiplier for each activation, {found.checks} checks" + _chance(found.failure)
+    return GlobalBound(PER_GATE, found.value, "probabilistic" if found.failure else "certified", note, failure=found.failure)
+
+
+def _chance(failure: float) -> str:
+    if not failure:
+        return ""
+    return f", by Lanczos iteration; holds with probability at least 1 - {failure:.1e} over its random starts"
 
 
 def _semidefinite(graph: Graph, seconds: float, generator: torch.Generator, progress: Progress | None) -> GlobalBound:

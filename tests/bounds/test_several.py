@@ -1,0 +1,72 @@
+"""Several bounds: each above what is reached, the smallest counts, and what does not apply says why."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from stabtest.bounds import lipschitz
+from stabtest.bounds.graph import trace
+from stabtest.bounds.several import ABSOLUTE, LOOPS, PER_GATE, PRODUCT, SEMIDEFINITE, GlobalBound, further_bounds, smallest
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def chain():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 1, 3, padding=1)).double()
+
+
+def test_every_bound_lies_above_the_jacobian_and_the_smallest_counts():
+    bound = lipschitz(chain(), torch.randn(1, 1, 8, 8, generator=generator(), dtype=torch.float64), seconds=20)
+    values = {each.name: each.upper for each in bound.bounds}
+    assert list(values) == [PRODUCT, ABSOLUTE, LOOPS, SEMIDEFINITE]
+    assert all(value >= bound.lower for value in values.values())
+    assert bound.upper == min(values.values()) == values[SEMIDEFINITE]
+    assert bound.lower <= bound.floor <= bound.upper
+
+
+def test_without_time_there_is_the_product_alone():
+    bound = lipschitz(chain(), torch.zeros(1, 1, 8, 8, dtype=torch.float64))
+    assert [each.name for each in bound.bounds if each.upper is not None] == [PRODUCT]
+    assert bound.floor is None
+
+
+def test_a_dense_network_gets_the_bound_per_activation():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).double()
+    found = {
+        each.name: each for each in further_bounds(trace(network, torch.zeros(1, 4).double()), seconds=5, generator=generator())
+    }
+    assert found[SEMIDEFINITE].upper is None
+    assert "(1, C, H, W)" in found[SEMIDEFINITE].note
+    assert found[PER_GATE].upper <= lipschitz(network, torch.zeros(1, 4).double()).upper
+
+
+def test_a_network_that_is_not_piecewise_linear_keeps_its_product_or_nothing():
+    bound = lipschitz(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softmax(1)), torch.randn(1, 1, 8, 8), seconds=5)
+    assert [each.name for each in bound.bounds if each.upper is not None] == [PRODUCT]
+    assert all(each.note.startswith("does not apply") for each in bound.bounds[1:])
+
+
+def test_too_little_time_for_the_loops_is_said():
+    found = {
+        each.name: each
+        for each in further_bounds(trace(chain(), torch.zeros(1, 1, 64, 64).double()), seconds=1e-4, generator=generator())
+    }
+    assert found[LOOPS].upper is None
+    assert "more than the" in found[LOOPS].note
+    assert found[SEMIDEFINITE].upper is not None
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_smallest_passes_over_what_is_unknown(reverse):
+    given = [
+        GlobalBound("a", None, "unknown", ""),
+        GlobalBound("b", math.inf, "infinite", ""),
+        GlobalBound("c", 2.0, "certified", ""),
+    ]
+    assert smallest(given[::-1] if reverse else given).name == "c"
