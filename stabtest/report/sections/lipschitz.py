@@ -27,7 +27,7 @@ def lipschitz(document: Document) -> Section:
     note = f"{many(drawing.left_out, 'value')} not drawn: see the table." if drawing.left_out else None
     blocks: list[Block] = [
         Paragraph(
-            "The constant lies between the largest gain found (marker up) and the bound derived layer by layer (marker down). A wide "
+            "The constant lies between the largest gain found (marker up) and the smallest of the upper bounds (marker down). A wide "
             "bracket says that the bound is loose, not that the network is at its end.",
             "method",
         )
