@@ -138,7 +138,7 @@ def by(method: str, graph: Graph, network: nn.Module, example: Tensor, seconds: 
             loops = loop_bound(linear_replay(graph), generator=generator)
             return loops.value, f"{loops.norms} norms, failure {loops.failure:.0e}"
         case "semidefinite":
-            replay = linear_replay(graph if example.shape[-1] <= 128 else trace(network, example[..., :128, :128]))
+            replay = linear_replay(graph if example.shape[-1] <= 64 else trace(network, example[..., :64, :64]))
             found = semidefinite_bound(translate(graph), replay=replay, seconds=seconds, generator=generator, progress=tell)
             return found.upper, f"torus {found.torus[0]} x {found.torus[1]}, check {found.seconds_checking:.1f} s"
         case "floor":
