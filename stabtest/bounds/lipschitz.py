@@ -26,6 +26,9 @@ from stabtest.findings.records import LayerRow
 if TYPE_CHECKING:
     import pandas as pd
 
+SMALL = 64
+"""Side of the image on which multipliers are first sought."""
+
 TOLERANCE = 1e-4
 """Relative excess of a lower over an upper bound that float32 rounding of the network can explain."""
 
@@ -192,7 +195,13 @@ def lipschitz(
         risk = min(1.0, sum(layer.gain.failure for layer in layers))
         bounds = (
             GlobalBound(PRODUCT, product, _status(product, risk), "constants of the operations, multiplied", failure=risk),
-            *further_bounds(graph, seconds=0.0 if rules else seconds, generator=generator, progress=progress),
+            *further_bounds(
+                graph,
+                seconds=0.0 if rules else seconds,
+                generator=generator,
+                small=_smaller(module, example, constants, generator) if seconds > 0 else None,
+                progress=progress,
+            ),
         )
         best = smallest(bounds)
         assumptions = _assumptions(example, rows, rules, constants, best.failure, best.upper)
@@ -210,6 +219,14 @@ def lipschitz(
     result = replace(result, output_at_zero=_at_zero(module, example, constants), input_shape=tuple(example.shape))
     lower = _jacobian_norm(module, example, constants, jacobian_steps, generator)
     return result if lower is None else result.with_lower(lower, f"Jacobian at the example, {jacobian_steps} power iterations")
+
+
+def _smaller(module: nn.Module, example: Tensor, constants: Sequence[Any], generator: torch.Generator) -> Graph | None:
+    """The graph on the corner of a large image, where the network takes it."""
+    if example.ndim != 4 or min(example.shape[-2:]) < 2 * SMALL:
+        return None
+    graph = trace(module, example[..., :SMALL, :SMALL], constants=constants, generator=generator)
+    return graph if graph.problem is None else None
 
 
 def _floor(graph: Graph, example: Tensor, generator: torch.Generator) -> float | None:

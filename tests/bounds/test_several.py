@@ -70,3 +70,13 @@ def test_smallest_passes_over_what_is_unknown(reverse):
         GlobalBound("c", 2.0, "certified", ""),
     ]
     assert smallest(given[::-1] if reverse else given).name == "c"
+
+
+def test_a_start_from_a_smaller_image_serves_the_larger_one():
+    network, large = chain(), torch.zeros(1, 1, 40, 48, dtype=torch.float64)
+    graph, small = trace(network, large), trace(network, large[..., :16, :16])
+    there, here = (
+        {each.name: each.upper for each in further_bounds(graph, seconds=20, small=start, generator=generator())}[SEMIDEFINITE]
+        for start in (small, None)
+    )
+    assert there == pytest.approx(here, rel=0.01)
