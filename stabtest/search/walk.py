@@ -2,7 +2,8 @@
 
 The paths of `stabtest.search.paths` are climbed one after the other by `stabtest.search.ascent`; on a GPU those from fresh
 starts go together in one batch and are told to the leader in their turn (`stabtest.search.batching`). A warm start, where
-there is one, has the first path to itself.
+there is one, has the first path to itself. A path whose start has no gradient (all ReLUs that lead on are closed there) ends at
+once, and what it leaves of the budget goes to further starts: the network may be dead at one point and not at the next.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from stabtest.search.paths import plan
 from stabtest.search.problem import Problem
 from stabtest.search.running import most_parallel
 from stabtest.search.starts import gradient_start, random_start
+
+LOST = 8
+"""How often what is left of a budget is divided anew, where paths have ended early because no image had a gradient at their starts."""
 
 
 def walk(
@@ -78,29 +82,34 @@ def walk(
         constraint = problem.constraint
         warm = constraint.maximise_linear(constraint.space.check(start.detach(), "start"))
         again(warm, evaluations if restarts == 0 else max(1, evaluations // 4), fresh=True)
-    legs, recorded = plan(evaluations - leader.evaluations, fresh=restarts), deque[Tape]()
-    for k, leg in enumerate(legs):
-        if stop_early and not recorded and leader.settled():
+    for attempt in range(1 + LOST):
+        legs, recorded = plan(evaluations - leader.evaluations, fresh=None if attempt else restarts), deque[Tape]()
+        for k, leg in enumerate(legs):
+            if stop_early and not recorded and leader.settled():
+                return
+            if leg.kind == "again":
+                again(leader.variable, leg.steps, fresh=False)
+                continue
+            if not recorded:
+                v, steps = random_start(problem, generator=generator), leg.steps
+                corners = elsewhere(problem, generator=generator)
+                if k == attempt == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
+                    v = gradient_start(problem, leader, otherwise=v)
+                    leader.end_path(ascend(problem, v, leader, steps=steps - 1, elsewhere=corners))
+                    continue
+                more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
+                if more == 0:
+                    leader.end_path(ascend(problem, v, leader, steps=steps, elsewhere=corners))
+                    continue
+                ahead = [
+                    (random_start(problem, generator=generator), elsewhere(problem, generator=generator)) for _ in range(more)
+                ]
+                starts, left = zip((v, corners), *ahead, strict=True)
+                told = _from(leader, evaluations, progress)
+                recorded.extend(ascend_together(problem, starts, steps=steps, progress=told, elsewhere=left))
+            leader.end_path(recorded.popleft().play(leader))
+        if leader.evaluations >= evaluations or restarts == 0:
             return
-        if leg.kind == "again":
-            again(leader.variable, leg.steps, fresh=False)
-            continue
-        if not recorded:
-            v, steps = random_start(problem, generator=generator), leg.steps
-            corners = elsewhere(problem, generator=generator)
-            if k == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
-                v = gradient_start(problem, leader, otherwise=v)
-                leader.end_path(ascend(problem, v, leader, steps=steps - 1, elsewhere=corners))
-                continue
-            more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
-            if more == 0:
-                leader.end_path(ascend(problem, v, leader, steps=steps, elsewhere=corners))
-                continue
-            ahead = [(random_start(problem, generator=generator), elsewhere(problem, generator=generator)) for _ in range(more)]
-            starts, left = zip((v, corners), *ahead, strict=True)
-            told = _from(leader, evaluations, progress)
-            recorded.extend(ascend_together(problem, starts, steps=steps, progress=told, elsewhere=left))
-        leader.end_path(recorded.popleft().play(leader))
 
 
 def _from(leader: Leader, planned: int, progress: Progress | None) -> Progress | None:

@@ -642,3 +642,28 @@ def test_a_gradient_that_was_not_examined_is_named_by_what_the_search_met(fourie
     sound = worst_case(lambda y, A: A.pseudo_inverse(y), fourier, measurement, **settings)
     assert cut.gradient_names == ["disconnected"] * 2
     assert sound.gradient_names == [None] * 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_start_without_a_gradient_leaves_its_budget_to_others(seed):
+    """Alive on a small cap of the circle only: most starts see nothing at all."""
+    A, y = Identity((1, 2)), torch.zeros(1, 1, 1, 2)
+
+    def awake_on_a_cap(y, A):
+        return torch.relu(y[..., :1] - 0.9).expand(-1, 1, 1, 2)
+
+    generator = torch.Generator().manual_seed(seed)
+    worst = worst_case(
+        awake_on_a_cap, A, y, radius=1.0, unit="absolute", check=False, queries=0, generator=generator
+    )  # the cap is a seventh of the circle
+    assert worst.objective.item() == pytest.approx(0.1 * math.sqrt(2), rel=1e-4)
+
+
+def test_a_network_that_is_dead_everywhere_ends_soon():
+    A, y = Identity((1, 2)), torch.zeros(1, 1, 1, 2)
+    worst = worst_case(
+        lambda y, A: torch.relu(y - 5), A, y, radius=1.0, unit="absolute", evaluations=200, check=False, queries=0
+    )
+    assert worst.objective.item() == 0
+    assert worst.evaluations < 200
+    assert worst.status == ["no usable gradient"]
