@@ -12,9 +12,7 @@ from stabtest.bounds.call import Call
 from stabtest.bounds.rules import activations
 
 _FIXED: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(
-        ("relu", "relu6", "hardtanh", "tanh", "softshrink", "log_sigmoid", "softsign", "atan", "asinh"), (0.0, 1.0)
-    ),
+    **dict.fromkeys(("relu", "relu6", "hardtanh", "tanh", "softshrink", "log_sigmoid", "atan", "asinh"), (0.0, 1.0)),
     **dict.fromkeys(("abs", "absolute", "sin", "cos"), (-1.0, 1.0)),
     "sigmoid": (0.0, 0.25),
     "hardsigmoid": (0.0, 1 / 6 + 1e-15),
