@@ -2,5 +2,5 @@
 
 `network` is the form, `translate` makes it from a graph, `symbols` evaluates its linear parts at a frequency, `forms` puts
 the quadratic form of the semidefinite bound together and eliminates it from the finest grid to the coarsest,
-`semidefinite` chooses the multipliers and certifies, `loops` bounds the same network by the loop transformation.
+`start` and `seek` find multipliers, `semidefinite` certifies what they give.
 """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,16 +21,7 @@ SUFFICIENT = 1e-4
 SHORTEST = 1e-9
 
 
-@dataclass(frozen=True)
-class Point:
-    """Where the descent stands."""
-
-    place: Tensor
-    value: float
-    evaluations: int
-
-
-def descend(function: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, tolerance: float) -> Iterator[Point]:
+def descend(function: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, tolerance: float) -> Iterator[Tensor]:
     """Yield each new point, until `WINDOW` steps together gain less than ``tolerance`` or there are no more steps.
 
     Parameters
@@ -45,16 +35,18 @@ def descend(function: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, 
     --------
     >>> barrier = lambda x: (x - 3).square().sum() - 0.1 * (1 - x).log().sum()
     >>> *_, last = descend(barrier, torch.zeros(2, dtype=torch.float64), steps=50, tolerance=1e-12)
-    >>> [round(x, 3) for x in last.place.tolist()]
+    >>> [round(x, 3) for x in last.tolist()]
     [0.975, 0.975]
     """
     place = start.detach().clone().requires_grad_(True)
     value = function(place)
     (slope,) = torch.autograd.grad(value, place)
-    best, evaluations = value.item(), 1
+    best = value.item()
     values = deque([best], maxlen=WINDOW + 1)
     memory: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
     for _ in range(steps):
+        if not bool(slope.any()):
+            return
         direction = _direction(slope, memory)
         if float(slope @ direction) >= 0:
             memory.clear()
@@ -63,7 +55,6 @@ def descend(function: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, 
         while True:
             trial = (place.detach() + length * direction).requires_grad_(True)
             value = function(trial)
-            evaluations += 1
             if value.item() <= best + SUFFICIENT * length * float(slope @ direction):
                 break
             length /= 2.5
@@ -76,7 +67,7 @@ def descend(function: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, 
         best = value.item()
         values.append(best)
         place, slope = trial, new
-        yield Point(place.detach(), best, evaluations)
+        yield place.detach()
         if len(values) > WINDOW and values[0] - best < tolerance:
             return
 

@@ -112,8 +112,7 @@ class Seeker:
                 if not bool(torch.isfinite(barrier(self.place))):
                     barrier = partial(self._barrier, kappa=kappa, forms=self.forms, given=self.given)
             path = descend(barrier, self.place, steps=STEPS, tolerance=TOLERANCE)
-            for step, point in enumerate(path, 1):
-                self.place = point.place
+            for step, self.place in enumerate(path, 1):
                 if self.progress is not None:
                     self.progress(f"barrier {kappa:g}", step, STEPS)
                 if time.process_time() > self.deadline:

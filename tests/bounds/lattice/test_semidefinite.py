@@ -17,6 +17,7 @@ from stabtest.bounds.lattice.forms import Multipliers
 from stabtest.bounds.lattice.seek import NotPositiveError
 from stabtest.bounds.lattice.semidefinite import certify, semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
+from stabtest.bounds.linear import linear_replay
 
 
 class Net(nn.Module):
@@ -227,3 +228,20 @@ def test_same_seed_same_bound():
     make, shape = NETWORKS["chain"]
     network = shaken(make(), 4, 2.0)
     assert bound(network, shape).upper == bound(network, shape).upper
+
+
+@pytest.mark.parametrize("zeroed", [0, 2])
+def test_a_network_that_passes_nothing_on_is_bounded_by_next_to_nothing(zeroed):
+    network = shaken(NETWORKS["chain"][0](), 1)
+    with torch.no_grad():
+        network[zeroed].weight.zero_()
+    assert bound(network, (1, 1, 8, 8)).upper < 1e-3
+
+
+def test_a_form_that_is_given_the_primal_start_ends_where_it_does_without():
+    make, shape = NETWORKS["skips"]
+    network = shaken(make(), 4, 2.0)
+    graph = trace(network, torch.zeros(shape, dtype=torch.float64))
+    lattice = translate(graph)
+    near = semidefinite_bound(lattice, replay=linear_replay(graph)).upper
+    assert near == pytest.approx(semidefinite_bound(lattice).upper, rel=0.02)
