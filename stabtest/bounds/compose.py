@@ -60,10 +60,15 @@ class Layer:
     bound: float | None
     weights: tuple[float, ...] = ()
     log_share: float | None = None
+    fused: bool = False
+    """Whether a batch normalisation is multiplied into this convolution: ``bound`` is then that of both together."""
 
 
 def compose(
-    graph: Graph, *, rules: Mapping[str, Callable[[Call], Gain]] | None = None
+    graph: Graph,
+    *,
+    rules: Mapping[str, Callable[[Call], Gain]] | None = None,
+    local: Callable[[int, Sequence[Layer]], Gain | None] | None = None,
 ) -> tuple[tuple[Layer, ...], float | None]:
     """Bounds of all nodes, and of the network (all its outputs jointly).
 
@@ -73,6 +78,9 @@ def compose(
         From `stabtest.bounds.graph.trace`.
     rules
         Further rules by operation name; they go before the built-in ones.
+    local
+        ``(position, layers before it) -> Gain``, asked before the built-in rules; None where it knows nothing better
+        (`stabtest.bounds.local`).
 
     Returns
     -------
@@ -86,10 +94,13 @@ def compose(
     for position, node in enumerate(graph.nodes):
         key = _same_kernel(node.call) if position not in fused and not rules else None
         answer = known[key] if key in known else _answer(graph, position, table, fused, layers)
+        found = None if local is None or answer.factors == () else local(position, layers)
+        if found is not None and not (rules and node.call is not None and node.call.operation in rules):
+            answer = _smaller(found, answer, node)
         if key is not None:
             known[key] = answer
         bound, weights = _combine(graph, node, answer, layers)
-        layers.append(Layer(node, answer, bound, weights))
+        layers.append(Layer(node, answer, bound, weights, fused=position in fused))
     if graph.problem is not None:
         return (), None
     if not graph.outputs:
@@ -153,6 +164,14 @@ def _answer(
     if answer.factors is not None and len(answer.factors) != len(node.operands):
         return unknown(f"the rule answered for {len(answer.factors)} of {len(node.operands)} operands")
     return answer
+
+
+def _smaller(found: Gain, answer: Gain, node: Node) -> Gain:
+    """What is known on a ball, where it is more than what is known everywhere."""
+    if found.factors is None or len(found.factors) != len(node.operands):
+        return answer
+    known = answer.constant
+    return found if known is None or (found.constant or 0.0) < known else answer
 
 
 def _same_kernel(call: Call | None) -> tuple[object, ...] | None:

@@ -31,7 +31,7 @@ from stabtest.bounds.call import Call, Signal
 
 _SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor"})
 _UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "empty_permuted"})
-_DECIDED_BY_RULE = frozenset({"dropout", "feature_dropout", "alpha_dropout", "rrelu"})
+_DECIDED_BY_RULE = frozenset({"dropout", "feature_dropout", "alpha_dropout", "rrelu", "scaled_dot_product_attention"})
 _AGREEMENT = 1e-4
 
 

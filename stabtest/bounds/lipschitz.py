@@ -20,6 +20,7 @@ from stabtest.bounds.floor import floor
 from stabtest.bounds.graph import Graph, trace
 from stabtest.bounds.linear import linear_replay
 from stabtest.bounds.several import PRODUCT, GlobalBound, Progress, further_bounds, smallest
+from stabtest.bounds.table import layer_rows, status_of
 from stabtest.errors import BoundsError, StabtestError
 from stabtest.findings.records import LayerRow
 
@@ -31,8 +32,6 @@ SMALL = 64
 
 TOLERANCE = 1e-4
 """Relative excess of a lower over an upper bound that float32 rounding of the network can explain."""
-
-_BOOKKEEPING = frozenset({"alias", "detach", "contiguous", "clone", "lift_fresh_copy"})
 
 
 @dataclass(frozen=True)
@@ -191,10 +190,10 @@ def lipschitz(
         result = LipschitzBound(None, "unknown", (_whole(module, example, graph.problem),), (graph.problem,))
     else:
         layers, product = compose(graph, rules=rules)
-        rows = tuple(_row(layer, layers) for layer in layers if _shown(layer))
+        rows = layer_rows(layers)
         risk = min(1.0, sum(layer.gain.failure for layer in layers))
         bounds = (
-            GlobalBound(PRODUCT, product, _status(product, risk), "constants of the operations, multiplied", failure=risk),
+            GlobalBound(PRODUCT, product, status_of(product, risk), "constants of the operations, multiplied", failure=risk),
             *further_bounds(
                 graph,
                 seconds=0.0 if rules else seconds,
@@ -316,36 +315,3 @@ def _at_zero(module: nn.Module, example: Tensor, constants: Sequence[Any]) -> fl
         return None
     size = float(torch.linalg.vector_norm(out.detach().to(torch.complex128 if out.is_complex() else torch.float64)))
     return size if math.isfinite(size) else None
-
-
-def _status(value: float | None, failure: float) -> Status:
-    if value is None:
-        return "unknown"
-    if math.isinf(value):
-        return "infinite"
-    return "probabilistic" if failure else "certified"
-
-
-def _shown(layer: Layer) -> bool:
-    node = layer.node
-    if node.problem is not None:
-        return True
-    if node.call is None:
-        return node.item is not None and layer.gain.factors is None
-    return node.call.operation not in _BOOKKEEPING
-
-
-def _row(layer: Layer, layers: Sequence[Layer]) -> LayerRow:
-    node = layer.node
-    constant = layer.gain.constant if node.operands else None
-    return LayerRow(
-        name=node.name,
-        operation=node.call.operation.removeprefix("_native_").removesuffix("_legit_no_training") if node.call else "output",
-        input_shape=list(layers[node.operands[0]].node.shape) if node.operands else [],
-        output_shape=list(node.shape),
-        constant=constant,
-        status=_status(constant, layer.gain.failure),
-        method=layer.gain.method,
-        cumulative=layer.bound,
-        log_share=layer.log_share,
-    )

@@ -53,6 +53,34 @@ _NOTHING = 1e-14
 
 
 @dataclass(frozen=True)
+class Part:
+    """A gate taken apart.
+
+    Parameters
+    ----------
+    mean
+        Slopes (or weights of a window) of the linear part, broadcastable to the gate.
+    remainder
+        ``r``: the norm of what is left is at most ``r`` times that of what enters, weighted.
+    weight
+        A weight for each entry of what enters (of each window, with its entries last); None = 1 everywhere.
+    """
+
+    mean: Tensor
+    remainder: float
+    weight: Tensor | None = None
+
+    @property
+    def largest(self) -> float:
+        """``r`` times the largest weight: 0 where nothing is left."""
+        weight = 1.0 if self.weight is None else float(self.weight.max()) if self.weight.numel() else 0.0
+        return self.remainder * weight
+
+
+_OUTPUT = Part(torch.ones(()), 0.0)
+
+
+@dataclass(frozen=True)
 class LoopRow:
     """A gate or the output.
 
@@ -61,7 +89,8 @@ class LoopRow:
     name
         Place in the module tree, or ``"output"``.
     bound
-        ``l_j``: Lipschitz constant of the map from the network's input to the gate's input (centred, for a mean).
+        ``l_j``: Lipschitz constant of the map from the network's input to the gate's input (centred, for a mean; weighted, where the
+        remainder has a weight for each entry).
     remainder
         ``r_j``; 0 for the output.
     reached
@@ -102,6 +131,7 @@ def loop_bound(
     known: Mapping[int, float] | None = None,
     pairs: bool = False,
     maxima: Literal["cut", "mean"] = "cut",
+    parts: Sequence[Part] | None = None,
     steps: int = 100,
     ascent: int = 20,
     dense: int = 600,
@@ -120,6 +150,8 @@ def loop_bound(
         As published, one norm for each pair of gates; else one for each row.
     maxima
         How a maximum is taken apart.
+    parts
+        Mean and remainder of each gate where more is known than its slopes (`stabtest.bounds.local.gates`); ``maxima`` is then not read.
     steps
         Lanczos steps of each norm: the excess of each certificate, which falls like ``1 / steps^2``, goes into all later rows.
     ascent
@@ -146,14 +178,18 @@ def loop_bound(
     1.0
     """
     known = known or {}
-    parts = [_taken_apart(gate, maxima) for gate in replay.gates]
-    means = [mean for mean, _ in parts]
+    centre = maxima == "mean" and parts is None
+    parts = [_taken_apart(gate, maxima) for gate in replay.gates] if parts is None else parts
+    means = [part.mean for part in parts]
     limits: dict[int, float] = {0: 1.0}
     rows: list[LoopRow] = []
     spent, risk = 0, 0.0
-    for gate, remainder in zip((*replay.gates, None), [*(remainder for _, remainder in parts), 0.0]):
-        centred = gate is not None and bool(gate.window) and maxima == "mean"
-        row = _Row.of(replay, gate, centred, means, limits)
+    for gate, part in zip((*replay.gates, None), (*parts, _OUTPUT)):
+        if gate is not None and not part.largest > 0:
+            rows.append(LoopRow(gate.name, 0.0, 0.0, 0.0))
+            continue
+        centred = gate is not None and bool(gate.window) and centre
+        row = _Row.of(replay, gate, centred, part.weight, means, limits)
         bound, reached = (0.0, 0.0)
         if row is not None:
             bound, reached, count, chance = _bound_row(
@@ -162,10 +198,10 @@ def loop_bound(
             spent, risk = spent + count, risk + chance
         place = replay.graph.nodes[gate.position].operands[0] if gate is not None else replay.graph.outputs[0]
         if gate is not None or len(replay.graph.outputs) == 1:
-            bound = min(bound, known.get(place, math.inf))
-        rows.append(LoopRow("output" if gate is None else gate.name, bound, remainder, reached))
-        if gate is not None and remainder * bound > 0:
-            limits[gate.position] = remainder * bound
+            bound = min(bound, (1.0 if part.weight is None else part.largest) * known.get(place, math.inf))
+        rows.append(LoopRow("output" if gate is None else gate.name, bound, part.remainder, reached))
+        if gate is not None and part.remainder * bound > 0:
+            limits[gate.position] = part.remainder * bound
     return LoopBound(rows[-1].bound, min(1.0, risk), tuple(rows), spent)
 
 
@@ -198,6 +234,7 @@ class _Row:
     replay: LinearReplay
     gate: Gate | None
     centred: bool
+    weight: Tensor | None
     means: list[Tensor]
     sources: tuple[int, ...]
     limits: tuple[float, ...]
@@ -206,7 +243,12 @@ class _Row:
 
     @staticmethod
     def of(
-        replay: LinearReplay, gate: Gate | None, centred: bool, means: list[Tensor], limits: Mapping[int, float]
+        replay: LinearReplay,
+        gate: Gate | None,
+        centred: bool,
+        weight: Tensor | None,
+        means: list[Tensor],
+        limits: Mapping[int, float],
     ) -> _Row | None:
         """None where no source reaches the row."""
         reaching = _ancestors(replay, replay.graph.outputs if gate is None else replay.graph.nodes[gate.position].operands)
@@ -219,13 +261,13 @@ class _Row:
             for node in nodes
         )
         with torch.enable_grad():
-            image = _apply(replay, gate, centred, means, sources, zeros)
-        return _Row(replay, gate, centred, means, sources, tuple(limits[place] for place in sources), zeros, image)
+            image = _apply(replay, gate, centred, weight, means, sources, zeros)
+        return _Row(replay, gate, centred, weight, means, sources, tuple(limits[place] for place in sources), zeros, image)
 
     def forward(self, blocks: Sequence[Tensor]) -> Tensor:
         """``sum_i G_i p_i``."""
         with torch.no_grad():
-            return _apply(self.replay, self.gate, self.centred, self.means, self.sources, blocks)
+            return _apply(self.replay, self.gate, self.centred, self.weight, self.means, self.sources, blocks)
 
     def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
         """``G_i^T u``."""
@@ -275,6 +317,7 @@ def _apply(
     replay: LinearReplay,
     gate: Gate | None,
     centred: bool,
+    weight: Tensor | None,
     means: list[Tensor],
     sources: Sequence[int],
     blocks: Sequence[Tensor],
@@ -289,6 +332,8 @@ def _apply(
     if centred and value is not None:
         entries = windows(value, gate.window)
         value = entries - entries.mean(-1, keepdim=True)
+    if weight is not None and value is not None:
+        value = weight * (windows(value, gate.window) if gate.window else value)
     return real_vector(value, nodes[place])
 
 
@@ -306,11 +351,10 @@ def _flat(block: Tensor, size: int) -> Tensor:
     return (torch.view_as_real(block) if block.is_complex() else block).reshape(size, -1)
 
 
-def _taken_apart(gate: Gate, maxima: str) -> tuple[Tensor, float]:
-    """Mean slope and norm of the remainder."""
+def _taken_apart(gate: Gate, maxima: str) -> Part:
     if not gate.window:
-        return torch.tensor((gate.low + gate.high) / 2, dtype=torch.float64), (gate.high - gate.low) / 2 * (1 + 1e-15)
+        return Part(torch.tensor((gate.low + gate.high) / 2, dtype=torch.float64), (gate.high - gate.low) / 2 * (1 + 1e-15))
     count = gate.shape[-1]
     if maxima == "cut":
-        return torch.zeros(count, dtype=torch.float64), 1.0
-    return torch.full((count,), 1 / count, dtype=torch.float64), math.sqrt(1 - 1 / count) * (1 + 1e-15)
+        return Part(torch.zeros(count, dtype=torch.float64), 1.0)
+    return Part(torch.full((count,), 1 / count, dtype=torch.float64), math.sqrt(1 - 1 / count) * (1 + 1e-15))

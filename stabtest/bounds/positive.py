@@ -105,7 +105,7 @@ def positive_bound(replay: LinearReplay, *, steps: int = 100, tolerance: float =
     5.0
     """
     gate_of = {gate.position: gate for gate in replay.gates}
-    actions = [None if act is None else _absolute(node) for act, node in zip(replay.actions, replay.graph.nodes)]
+    actions = [None if act is None else absolute_action(node) for act, node in zip(replay.actions, replay.graph.nodes)]
     if replay.is_complex:
         raise _refused(replay.graph.nodes[0], "complex numbers")
     p = torch.ones(replay.input_shape, dtype=torch.float64)
@@ -154,8 +154,14 @@ def _root(square: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)
 
 
-def _absolute(node: Node) -> Action:
-    """The affine operation with absolute values in place of its weights, its shift left out."""
+def absolute_action(node: Node) -> Action:
+    """The affine operation of a node with absolute values in place of its weights, its shift left out.
+
+    Raises
+    ------
+    BoundsError
+        Where it has none here (complex numbers, weights that are not written down).
+    """
     call = node.call
     assert call is not None
     tensors = [value for value in call.arguments.values() if isinstance(value, Tensor)]

@@ -188,5 +188,5 @@ def test_control_a_remainder_that_is_left_out_is_noticed(monkeypatch):
     network, x = make(3, 2)
     replay = linear_replay(trace(network, x))
     apart = loops._taken_apart
-    monkeypatch.setattr(loops, "_taken_apart", lambda gate, maxima: (apart(gate, "mean")[0], 0.0))
+    monkeypatch.setattr(loops, "_taken_apart", lambda gate, maxima: loops.Part(apart(gate, "mean").mean, 0.0))
     assert floor(replay, steps=40, generator=seed()).value > loop_bound(replay, generator=seed()).value

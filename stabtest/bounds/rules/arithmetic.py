@@ -80,6 +80,13 @@ def division(call: Call) -> Gain:
     return gain(constant_multiple(first.shape, call.output_shape, factor), "1 / smallest magnitude of the divisor")
 
 
+def attention(call: Call) -> Gain:
+    """Products of what depends on the input (H. Kim, G. Papamakarios, A. Mnih, *The Lipschitz constant of self-attention*, ICML 2021)."""
+    if float(call.get("dropout_p", 0.0)) > 0:
+        return unknown("random: dropout in attention")
+    return unknown("attention: " + _NO_GLOBAL)
+
+
 def power(call: Call) -> Gain:
     """Exponent 1 only."""
     exponent = call.get("exponent")
@@ -149,6 +156,7 @@ RULES: dict[str, Callable[[Call], Gain]] = {
     **dict.fromkeys(("add", "sub", "subtract", "rsub"), addition),
     **dict.fromkeys(("mul", "multiply"), multiplication),
     **dict.fromkeys(("div", "divide", "true_divide"), division),
+    "scaled_dot_product_attention": attention,
     "pow": power,
     **dict.fromkeys(("sum", "mean"), reduction),
     **dict.fromkeys(("amax", "amin", "max", "min"), extremum),

@@ -121,5 +121,7 @@ def test_products_and_roots_have_no_rule_that_gives_a_number(operation):
     x = torch.rand(4)
     assert operation(aten.glu.default, x).gain().factors is None
     assert operation(aten.pow.Tensor_Scalar, x, 2).gain().factors is None
-    for name in ("sqrt", "exp", "log", "square", "reciprocal", "rsqrt", "std", "var", "scaled_dot_product_attention"):
+    for name in ("sqrt", "exp", "log", "square", "reciprocal", "rsqrt", "std", "var"):
         assert name not in RULES
+    q = torch.rand(1, 3, 2)
+    assert operation(aten.scaled_dot_product_attention.default, q, q, q).gain().factors is None

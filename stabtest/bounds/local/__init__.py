@@ -1,0 +1,1 @@
+"""Bounds that hold on a ball around one input."""
