@@ -23,7 +23,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reconstructors.layout import join, largest, require_complex_images, split
+from reconstructors.layout import join, require_complex_images, split
 from stabtest.operators.base import LinearOperator
 
 
@@ -45,7 +45,7 @@ def _chain(layers: int, width: int) -> nn.Sequential:
 class Cascade(nn.Module):
     """Alternating convolutions and data consistency, ``(y, operator) -> image``, any size.
 
-    Each image is divided by the largest modulus of its zero-filled image inside, and multiplied by it at the end.
+    It expects measurements divided by the largest modulus of their zero-filled image (``scale = "max"`` of `stabtest.networks.wrap`).
 
     Parameters
     ----------
@@ -88,10 +88,8 @@ class Cascade(nn.Module):
             If the measurements do not fit the operator.
         """
         require_complex_images(operator, "cascade")
-        start = operator.pseudo_inverse(y)
-        size = largest(start)
-        x, y = start / size, y / size
+        x = operator.pseudo_inverse(y)
         for block, weight in zip(self.blocks, torch.sigmoid(self.trust), strict=True):
             denoised = x + join(block(split(x)), like=x)
             x = denoised + weight * operator.adjoint(y - operator.forward(denoised))
-        return x * size
+        return x

@@ -1,8 +1,6 @@
-"""Complex images as real channels, and their size, inside a network.
+"""Complex images as real channels inside a network that takes complex measurements, and the size that these are divided by.
 
-A network that takes complex measurements does inside what `stabtest.networks.wrap` does for one that takes images: it splits
-real and imaginary part into two channels, and divides by the largest modulus of each direct reconstruction, so that
-``f(t y) = t f(y)`` for ``t > 0``.
+The division is left to `stabtest.networks.wrap` (``scale = "max"``), so that a bound can be had of the network without it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The training loop: AdamW with a one-cycle learning rate, resumable, deterministic from the seed.
 
 The network sees what it will see when wrapped by `stabtest.networks.wrap`: the direct reconstruction, as two real channels
-and divided by its largest modulus where the recipe says so, or measurements and operator. Most steps run in bfloat16 (the loss
+and divided by its largest modulus where the recipe says so, or measurements, divided likewise, and operator; the image of the latter
+is multiplied by that modulus before it is compared. Most steps run in bfloat16 (the loss
 and the weights stay float32), the last ones in float32. What is minimised is an objective of `experiments.training.objectives`;
 what ``loss.jsonl`` records as ``loss`` is the mean squared error of any of them.
 """
@@ -19,6 +20,7 @@ from experiments.training.data import Images, add_noise, augment, simulate
 from experiments.training.objectives import make_objective
 from experiments.training.recipes import TRAINING_SEED, Recipe
 from reconstructors.architectures import build
+from reconstructors.layout import largest
 from stabtest.operators.base import LinearOperator
 
 CHECKPOINT_EVERY = 500
@@ -40,16 +42,18 @@ def make_batch(
         measurement = operator.forward(truth)
     y = add_noise(measurement, truth, recipe, operator, generator=generator)
     start = operator.pseudo_inverse(y)
-    size = start.abs().flatten(1).amax(1).reshape(-1, 1, 1, 1) if recipe.scale == "max" else torch.ones(1)
-    source = to_channels(start / size) if recipe.takes == "pseudo_inverse" else y / size
-    return source, to_channels(truth / size)
+    if recipe.takes != "pseudo_inverse":
+        return y, to_channels(truth)
+    size = largest(start) if recipe.scale == "max" else torch.ones(1)
+    return to_channels(start / size), to_channels(truth / size)
 
 
 def apply(network: nn.Module, recipe: Recipe, source: Tensor, operator: LinearOperator) -> Tensor:
     """The network's image as real channels ``(B, C, H, W)``."""
     if recipe.takes == "pseudo_inverse":
         return network(source.contiguous(memory_format=torch.channels_last))
-    return to_channels(network(source, operator))
+    size = largest(operator.pseudo_inverse(source)) if recipe.scale == "max" else torch.ones(1)
+    return to_channels(network(source / size, operator) * size)
 
 
 def load_images(recipe: Recipe, operator: LinearOperator, folder: Path) -> Images:

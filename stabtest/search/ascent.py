@@ -19,10 +19,17 @@ averages and settles. So ``w`` cools from 2 to 0 within the steps that there are
 *Optimization by simulated annealing*, Science 220 (1983)) with nothing drawn at random. What a path finds therefore
 depends on how many steps it was given, and its best point comes late; ``docs/benchmarks.md`` has the comparison.
 
+Where ``phi`` is far from convex (total variation at a large radius, whose damage saturates), reflection overshoots: the step
+ends lower than it began, and lower than the tangent ``phi(v_k) + <grad phi(v_k), v_{k+1} - v_k>``, below which no convex function
+goes. Each such step multiplies the weights of its image by a factor of *caution*. On a linear network there is none, and on
+trained networks there are few.
+
 The published attacks take gradient steps with a learning rate instead (`stabtest.search.published`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +51,31 @@ HOLD = 0.25
 COLD = 0.05
 """Smallest weight: a step that moves nothing is wasted."""
 
+CAUTION = 0.75
+"""What a step that overshoots multiplies the weights of its image by."""
+
+CALM = 0.5
+"""Weights up to this do not overshoot; caution goes no further down than makes this of the first weight of a fresh path."""
+
+BELOW = 0.01
+"""How far below the tangent, relative to the value, an overshooting step ends at least: more than rounding, less than damage."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What came of a path.
+
+    Attributes
+    ----------
+    best
+        The largest objective on it, ``(B,)``.
+    caution
+        The factor on the weights that each image ended with, ``(B,)``: 1 where no step overshot.
+    """
+
+    best: Tensor
+    caution: Tensor
+
 
 def weight(step: int, steps: int, *, heat: float = HEAT, hold: float = HOLD) -> float:
     """``w_k`` for step ``k`` of so many: ``heat`` for a share ``hold`` of them, then linearly down to nearly zero.
@@ -53,7 +85,11 @@ def weight(step: int, steps: int, *, heat: float = HEAT, hold: float = HOLD) -> 
     >>> [round(weight(k, 8), 2) for k in range(8)]
     [2.0, 2.0, 2.0, 1.67, 1.33, 1.0, 0.67, 0.33]
     """
-    return max(COLD, heat * min(1.0, (1 - step / steps) / (1 - hold)))
+    return max(COLD, heat * _course(step, steps, hold))
+
+
+def _course(step: int, steps: int, hold: float) -> float:
+    return min(1.0, (1 - step / steps) / (1 - hold))
 
 
 def ascend(
@@ -64,8 +100,9 @@ def ascend(
     steps: int,
     heat: float = HEAT,
     hold: float = HOLD,
+    caution: Tensor | None = None,
     elsewhere: Elsewhere | None = None,
-) -> Tensor:
+) -> Climb:
     """One path of the relaxed power method; every iterate is offered to the leader.
 
     Parameters
@@ -80,13 +117,14 @@ def ascend(
         Gradient evaluations. Fewer are spent where no image of the batch has met a usable gradient.
     heat, hold
         See `weight`.
+    caution
+        The factor to begin with, ``(B,)``; 1 if not given.
     elsewhere
         Where an image begins anew that has come to rest in a corner of the set (`stabtest.search.corners`); None where there are none.
 
     Returns
     -------
-    Tensor
-        The largest objective on this path, ``(B,)``.
+    Climb
 
     Examples
     --------
@@ -100,41 +138,62 @@ def ascend(
     >>> problem = Problem(lambda y, A: gains * y, y, ball, DistanceToClean(y))
     >>> leader = Leader(y, planned=20)
     >>> found = ascend(problem, ball.maximise_linear(torch.ones(1, 1, 1, 2)), leader, steps=20)
-    >>> round(found.item(), 4), leader.evaluations
+    >>> round(found.best.item(), 4), leader.evaluations
     (3.0, 20)
     """
     constraint = problem.constraint
     v, average, full = start, torch.zeros_like(start), torch.zeros_like(start)
     best = torch.full_like(leader.value, -torch.inf)
+    caution = torch.ones_like(best, dtype=torch.float64) if caution is None else caution
+    before: _Step | None = None
     begun: Tensor | None = None  # where images have begun anew: at which step of the path
     for step in range(steps):
         evaluation = problem.evaluate(v)
         leader.offer(v, evaluation)
-        best = torch.maximum(best, damage(evaluation.value))
+        value = damage(evaluation.value)
+        best = torch.maximum(best, value)
+        if before is not None:
+            caution = torch.where(before.overshot(v, value), (CAUTION * caution).clamp(min=CALM / HEAT), caution)
         usable = per_image(evaluation.health == GradientHealth.USABLE, v)
         full = torch.where(usable, constraint.maximise_linear(evaluation.gradient), full)
         if not bool((tensors.norm(full) > 0).any()):
             break
         # Without a usable gradient there is no furthest point: an image goes back to the last one that it had, and stays
         # where it began as long as it had none.
-        relaxed = average + _weights(step, steps, begun, average, heat=heat, hold=hold) * (full - average)
-        average = torch.where(usable, relaxed, full)
+        weights = _weights(step, steps, begun, heat=heat * caution, hold=hold)
+        before = _Step(v, value, evaluation.gradient, torch.where(usable.flatten(), weights, 0.0))
+        average = torch.where(usable, average + per_image(weights, v).to(v.real.dtype) * (full - average), full)
         here, v = v, torch.where(per_image(tensors.norm(average) > 0, v), constraint.maximise_linear(average), v)
         if elsewhere is not None:
             leaving = usable & per_image(at_rest(here, full, evaluation.gradient), v)
             if bool(leaving.any()):
                 v, average = torch.where(leaving, elsewhere(step), v), torch.where(leaving, torch.zeros_like(average), average)
-                begun = torch.where(leaving, step + 1, torch.zeros_like(leaving, dtype=torch.int64) if begun is None else begun)
-    return best
+                left = leaving.flatten()
+                begun = torch.where(left, step + 1, torch.zeros_like(left, dtype=torch.int64) if begun is None else begun)
+                before = replace(before, weights=torch.where(left, 0.0, before.weights))
+    return Climb(best, caution)
 
 
-def _weights(step: int, steps: int, begun: Tensor | None, like: Tensor, *, heat: float, hold: float) -> float | Tensor:
-    """`weight`, and for images that have begun anew that of a fresh path of the steps that were left."""
-    if begun is None:
-        return weight(step, steps, heat=heat, hold=hold)
-    whole = weight(step, steps, heat=heat, hold=hold)
-    each = [weight(step - since, steps - since) if since else whole for since in begun.flatten().tolist()]
-    return like.new_tensor(each).reshape(begun.shape)
+@dataclass(frozen=True)
+class _Step:
+    """Where a step began: the point, the objective and its gradient there, and the weights that led on."""
+
+    v: Tensor
+    value: Tensor
+    gradient: Tensor
+    weights: Tensor
+
+    def overshot(self, v: Tensor, value: Tensor) -> Tensor:
+        """Whether the step to ``v`` fell, and below the tangent, ``(B,)``."""
+        tangent = self.value + tensors.inner(self.gradient, v - self.v)
+        below = value < tangent - BELOW * self.value.abs()
+        return (value < self.value) & below & (self.weights > CALM)
+
+
+def _weights(step: int, steps: int, begun: Tensor | None, *, heat: Tensor, hold: float) -> Tensor:
+    """`weight` of each image with its own heat, ``(B,)``; of one that has begun anew that of a fresh path of the steps that were left."""
+    since = [0] * len(heat) if begun is None else begun.tolist()
+    return (heat * heat.new_tensor([_course(step - first, steps - first, hold) for first in since])).clamp(min=COLD)
 
 
 def refine(problem: Problem, leader: Leader, *, steps: int, shortest: float = 1 / 32, gain: float = 1e-6) -> None:

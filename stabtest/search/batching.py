@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stabtest.search.ascent import ascend
+from stabtest.search.ascent import Climb, ascend
 from stabtest.search.corners import Elsewhere
 from stabtest.search.leader import Leader, Progress
 from stabtest.search.paths import Leg
@@ -34,18 +34,18 @@ class Tape:
         Objective and `GradientHealth` at each step, ``(steps, B)``; the value ``-inf`` where the point was not finite.
     variable, gradient
         The best point of each image, ``(B, ...)``, and the gradient there.
-    best
-        The largest objective of each image, ``(B,)``.
+    climb
+        What came of it.
     """
 
     values: Tensor
     health: Tensor
     variable: Tensor
     gradient: Tensor
-    best: Tensor
+    climb: Climb
 
-    def play(self, leader: Leader) -> Tensor:
-        """Offer the path to a leader, step by step, and return its largest objective, ``(B,)``.
+    def play(self, leader: Leader) -> Climb:
+        """Offer the path to a leader, step by step, and return what came of it.
 
         Of the points only the best is known. A leader that takes an earlier step meanwhile takes the best one in the end.
         """
@@ -53,7 +53,7 @@ class Tape:
             leader.offer(self.variable, Evaluation(value, self.gradient, health))
             if not bool((self.health[0] == GradientHealth.USABLE).any()):
                 break  # a path of its own would have ended here: it had nowhere to go
-        return self.best
+        return self.climb
 
 
 class _Recorder(Leader):
@@ -107,7 +107,7 @@ def ascend_together(
     >>> ball = MeasurementBall(Identity((1, 2)), torch.tensor([1.0]))
     >>> problem = Problem(lambda y, A: gains * y, y, ball, DistanceToClean(y))
     >>> starts = [ball.maximise_linear(torch.tensor([[[side]]])) for side in ([1.0, 1.0], [-1.0, 1.0])]
-    >>> [round(tape.best.item(), 4) for tape in ascend_together(problem, starts, steps=20)]
+    >>> [round(tape.climb.best.item(), 4) for tape in ascend_together(problem, starts, steps=20)]
     [3.0, 3.0]
     """
     count, start = len(starts), torch.cat(list(starts))
@@ -117,17 +117,18 @@ def ascend_together(
             progress(count * done, count * planned)
 
     recorder = _Recorder(start, planned=steps, progress=report)
-    best = ascend(problem.repeated(count), start, recorder, steps=steps, elsewhere=_all_of(elsewhere))
+    climb = ascend(problem.repeated(count), start, recorder, steps=steps, elsewhere=_all_of(elsewhere))
     values, healths = torch.stack(recorder.values), torch.stack(recorder.healths)
     size = problem.batch
     return [
-        Tape(value, health, variable, gradient, largest)
-        for value, health, variable, gradient, largest in zip(
+        Tape(value, health, variable, gradient, Climb(best, caution))
+        for value, health, variable, gradient, best, caution in zip(
             values.split(size, dim=1),
             healths.split(size, dim=1),
             recorder.variable.split(size),
             recorder.gradient.split(size),
-            best.split(size),
+            climb.best.split(size),
+            climb.caution.split(size),
             strict=True,
         )
     ]

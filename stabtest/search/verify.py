@@ -66,14 +66,15 @@ def shrink(constraint: Ball, v: Tensor) -> Tensor:
     >>> shrink(ball, torch.full((1, 1, 1, 1), 1.0000002)).item() <= 1
     True
     """
-    for _ in range(8):
+    rounding = torch.finfo(tensors.real_dtype(v.dtype)).eps
+    for attempt in range(8):
         violation = constraint.violation(v)
         outside = violation > 0
         if not bool(outside.any()):
             return v
         if not bool((violation < 1e-3).all()):
             raise SearchError("witness: infeasible", expected="a violation below 1e-3", came=f"{violation.tolist()}")
-        factor = torch.where(outside, 1 / (1 + violation) * (1 - 1e-7), 1.0)
+        factor = torch.where(outside, 1 / (1 + violation) * (1 - 2**attempt * rounding), 1.0)
         v = tensors.scale(constraint.admissible(v), factor.to(tensors.real_dtype(v.dtype)))
     raise SearchError("witness: cannot be made feasible", expected="violation 0", came=f"{constraint.violation(v).tolist()}")
 

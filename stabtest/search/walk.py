@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stabtest.errors import SearchError
-from stabtest.search.ascent import REHEAT, ascend
+from stabtest.search.ascent import REHEAT, Climb, ascend
 from stabtest.search.batching import Tape, ascend_together, rising, together
 from stabtest.search.corners import elsewhere
 from stabtest.search.leader import Leader, Progress
@@ -74,9 +74,17 @@ def walk(
     parallel = most_parallel(parallel, problem.measurement)
     progress = rising(progress)
 
+    caution, highest = torch.ones_like(leader.value, dtype=torch.float64), torch.full_like(leader.value, -torch.inf)
+
+    def end(climb: Climb, *, fresh: bool = True) -> None:
+        nonlocal caution, highest
+        caution = torch.where(climb.best >= highest, climb.caution, caution)  # that of the path which found the best point
+        highest = torch.maximum(highest, climb.best)
+        leader.end_path(climb.best, fresh=fresh)
+
     def again(v: Tensor, steps: int, *, fresh: bool) -> None:
         corners = elsewhere(problem, generator=generator)
-        leader.end_path(ascend(problem, v, leader, steps=steps, heat=REHEAT, hold=0.0, elsewhere=corners), fresh=fresh)
+        end(ascend(problem, v, leader, steps=steps, heat=REHEAT, hold=0.0, caution=caution, elsewhere=corners), fresh=fresh)
 
     if start is not None:
         constraint = problem.constraint
@@ -95,11 +103,11 @@ def walk(
                 corners = elsewhere(problem, generator=generator)
                 if k == attempt == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
                     v = gradient_start(problem, leader, otherwise=v)
-                    leader.end_path(ascend(problem, v, leader, steps=steps - 1, elsewhere=corners))
+                    end(ascend(problem, v, leader, steps=steps - 1, elsewhere=corners))
                     continue
                 more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
                 if more == 0:
-                    leader.end_path(ascend(problem, v, leader, steps=steps, elsewhere=corners))
+                    end(ascend(problem, v, leader, steps=steps, elsewhere=corners))
                     continue
                 ahead = [
                     (random_start(problem, generator=generator), elsewhere(problem, generator=generator)) for _ in range(more)
@@ -107,7 +115,7 @@ def walk(
                 starts, left = zip((v, corners), *ahead, strict=True)
                 told = _from(leader, evaluations, progress)
                 recorded.extend(ascend_together(problem, starts, steps=steps, progress=told, elsewhere=left))
-            leader.end_path(recorded.popleft().play(leader))
+            end(recorded.popleft().play(leader))
         if leader.evaluations >= evaluations or restarts == 0:
             return
 

@@ -175,7 +175,7 @@ def test_images_of_a_batch_are_independent(drawn, t):
         full1 = one.maximise_linear(g1)
         alone = [one.project(b1), full1, one.towards(one.project(b1), full1, share[:1], g1), one.violation(b1)]
         for a, c in zip(alone, together, strict=True):
-            assert torch.equal(a[0], c[k])
+            torch.testing.assert_close(a[0], c[k], rtol=1e-12, atol=0)  # a vector unit rounds its last lanes in its own way
 
 
 @FEW
