@@ -178,7 +178,7 @@ def _upper(
     takes = getattr(reconstructor, "takes", None)
     scale = getattr(reconstructor, "scale", None)
     assumptions = list(bound.assumptions)
-    if takes not in ("pseudo_inverse", "measurements") or scale not in ("none", "max", "standardise"):
+    if takes not in ("pseudo_inverse", "measurements", "measurements+operator") or scale not in ("none", "max", "standardise"):
         reason = (
             "no bound is derived for this kind of reconstructor"
             if takes is None

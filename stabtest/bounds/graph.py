@@ -102,7 +102,7 @@ def trace(
     example
         ``(B, ...)``, real or complex.
     constants
-        Further positional arguments, held fixed.
+        Further positional arguments, held fixed; anything that ``forward`` takes, a forward model included.
     generator
         Draws the fresh inputs of the comparison.
 
@@ -119,17 +119,19 @@ def trace(
     ['input', '0', '1']
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
+    if constants:
+        module = _Closed(module, constants)
     problems: list[str] = []
     for strict in (False, True):
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                program = torch.export.export(module, (example, *constants), strict=strict)
+                program = torch.export.export(module, (example,), strict=strict)
                 _refuse_placeholders(program)
                 if not _is_functional(program):
                     program = program.run_decompositions({})
-                flat = _bind(program, example, constants)
-                _compare(program, module, example, constants, generator)
+                flat = _bind(program, example)
+                _compare(program, module, example, generator)
                 recorder = _Recorder(program.graph_module, program)
                 recorder.run(*flat)
             return recorder.recorded()
@@ -161,10 +163,9 @@ def _refuse_placeholders(program: torch.export.ExportedProgram) -> None:
             raise ValueError("a value that depends on the input (.data, NumPy) was taken for a constant by the exporter")
 
 
-def _bind(program: torch.export.ExportedProgram, example: Tensor, constants: Sequence[Any]) -> list[Any]:
-    """Values of the graph's placeholders: parameters, buffers, constants, then the user's arguments."""
-    user: list[Any] = tree_flatten((example, *constants))[0]
-    given = iter(user)
+def _bind(program: torch.export.ExportedProgram, example: Tensor) -> list[Any]:
+    """Values of the graph's placeholders: parameters, buffers, constants, then the example."""
+    given = iter((example,))
     values: list[Any] = []
     for spec in program.graph_signature.input_specs:
         if spec.kind == torch.export.graph_signature.InputKind.USER_INPUT:
@@ -180,7 +181,6 @@ def _compare(
     program: torch.export.ExportedProgram,
     module: nn.Module,
     example: Tensor,
-    constants: Sequence[Any],
     generator: torch.Generator,
 ) -> None:
     """Run graph and network side by side on inputs that neither has seen."""
@@ -188,8 +188,8 @@ def _compare(
     for factor in (1.0, 0.1, 10.0):
         fresh = factor * size * torch.randn(example.shape, dtype=example.dtype, generator=generator)
         fresh = fresh.to(example.device)
-        by_graph = fx.Interpreter(program.graph_module).run(*_bind(program, fresh, constants))
-        by_module = module(fresh, *constants)
+        by_graph = fx.Interpreter(program.graph_module).run(*_bind(program, fresh))
+        by_module = module(fresh)
         expected: list[Any] = tree_flatten(by_module)[0]
         first = len(program.graph_signature.buffers_to_mutate)
         if first:
@@ -203,6 +203,18 @@ def _compare(
                     "the exported graph and the network disagree on a fresh input: it is random, or a value that "
                     "depends on the input (NumPy, .data, .item()) was taken for a constant"
                 )
+
+
+class _Closed(nn.Module):
+    """A network with its further arguments held fixed: an exporter takes tensors and plain values only."""
+
+    def __init__(self, inner: nn.Module, constants: Sequence[Any]) -> None:
+        super().__init__()
+        self._closed = inner
+        self.constants = tuple(constants)
+
+    def forward(self, x: Tensor) -> Any:  # noqa: ANN401
+        return self._closed(x, *self.constants)
 
 
 class _Recorder(fx.Interpreter):
@@ -324,6 +336,7 @@ def _name(n: fx.Node, operation: str) -> str:
     """Place in the module tree; the operation's name is added where the module holds more than that operation."""
     stack = n.meta.get("nn_module_stack") or {}
     path, kind = next(reversed(stack.values()), ("", ""))
+    path = path.removeprefix("_closed").removeprefix(".")
     kind = kind if isinstance(kind, str) else getattr(kind, "__module__", "")
     if kind.startswith("torch.nn.modules") and "container" not in kind and path:
         return path

@@ -351,6 +351,18 @@ def _flat(block: Tensor, size: int) -> Tensor:
     return (torch.view_as_real(block) if block.is_complex() else block).reshape(size, -1)
 
 
+def cut(gates: Sequence[Gate]) -> list[Part]:
+    """Every gate all remainder: the loop transformation is then the product of the *fused* linear regions between the gates.
+
+    A sum of two paths is not paid twice within a region, as it is operation by operation: ``z + m A*(y - A z)`` with a projection ``A*A``
+    has the norm 1 jointly in ``z`` and ``y``, its operations together ``1 + m`` and ``m``.
+    """
+    return [
+        Part(torch.zeros(gate.shape[-1:] if gate.window else (), dtype=torch.float64), max(abs(gate.low), abs(gate.high)))
+        for gate in gates
+    ]
+
+
 def _taken_apart(gate: Gate, maxima: str) -> Part:
     if not gate.window:
         return Part(torch.tensor((gate.low + gate.high) / 2, dtype=torch.float64), (gate.high - gate.low) / 2 * (1 + 1e-15))

@@ -5,6 +5,7 @@ a network, or for which there was no time, is there with the reason.
 
 ================================  =======================================================================================
 product of the layers             `stabtest.bounds.compose`: constants of the operations, multiplied along the graph
+product of linear regions         `stabtest.bounds.loops.cut`: the same with all that is linear between two activations taken as one map
 absolute values of the weights    `stabtest.bounds.positive`: exact where no weight is negative
 loop transformation               `stabtest.bounds.loops`: mean slopes and remainders, norms of linear parts of the graph
 semidefinite per frequency        `stabtest.bounds.lattice`: multipliers for each channel, certified at every frequency
@@ -27,7 +28,7 @@ from stabtest.bounds.graph import Graph
 from stabtest.bounds.lattice.semidefinite import semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
 from stabtest.bounds.linear import LinearReplay, linear_replay
-from stabtest.bounds.loops import loop_bound
+from stabtest.bounds.loops import cut, loop_bound
 from stabtest.bounds.multipliers import multiplier_bound
 from stabtest.bounds.positive import positive_bound
 from stabtest.errors import BoundsError
@@ -35,7 +36,8 @@ from stabtest.errors import BoundsError
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done, planned)``."""
 
-PRODUCT, ABSOLUTE, LOOPS = "product of the layers", "absolute values of the weights", "loop transformation"
+PRODUCT, REGIONS = "product of the layers", "product of linear regions"
+ABSOLUTE, LOOPS = "absolute values of the weights", "loop transformation"
 SEMIDEFINITE, PER_GATE = "semidefinite per frequency", "semidefinite per activation"
 
 STEPS, FEWEST, ASCENT = 100, 40, 20
@@ -107,15 +109,16 @@ def further_bounds(
     """
     if seconds <= 0:
         reason = "not asked for: no time was given (seconds)"
-        return tuple(GlobalBound(name, None, "unknown", reason) for name in (ABSOLUTE, LOOPS, SEMIDEFINITE))
+        return tuple(GlobalBound(name, None, "unknown", reason) for name in (REGIONS, ABSOLUTE, LOOPS, SEMIDEFINITE))
     first = (
+        _timed(REGIONS, lambda: _regions(linear_replay(graph), seconds, generator)),
         _timed(ABSOLUTE, lambda: _absolute(linear_replay(graph))),
         _timed(LOOPS, lambda: _loops(linear_replay(graph), seconds, generator)),
         _timed(SEMIDEFINITE, lambda: _semidefinite(graph, small or graph, seconds, generator, progress)),
     )
     if first[-1].upper is not None:
         return first
-    return *first, _timed(PER_GATE, lambda: _per_gate(linear_replay(graph), generator))
+    return *first, _timed(PER_GATE, lambda: _per_gate(linear_replay(graph), seconds, generator))
 
 
 def _timed(name: str, compute: Callable[[], GlobalBound]) -> GlobalBound:
@@ -134,16 +137,32 @@ def _absolute(replay: LinearReplay) -> GlobalBound:
     )
 
 
+def _regions(replay: LinearReplay, seconds: float, generator: torch.Generator) -> GlobalBound:
+    # All rows together pass once through the network.
+    steps = _steps(_pass(replay), seconds)
+    if isinstance(steps, str):
+        return GlobalBound(REGIONS, None, "unknown", steps)
+    found = loop_bound(replay, parts=cut(replay.gates), steps=steps, ascent=ASCENT, generator=generator)
+    note = f"{found.norms} norms of linear maps between activations" + _chance(found.failure)
+    return GlobalBound(REGIONS, found.value, "probabilistic" if found.failure else "certified", note, failure=found.failure)
+
+
 def _loops(replay: LinearReplay, seconds: float, generator: torch.Generator) -> GlobalBound:
     # A row takes, on the average, half of the network for each of its passes.
-    one = _pass(replay) / 2 * (len(replay.gates) + 1)
-    steps = min(STEPS, int(seconds / one) - ASCENT) if one > 0 else STEPS
-    if steps < FEWEST:
-        wanted = f"would take about {one * (FEWEST + ASCENT):.0f} s at least, more than the {seconds:.0f} s given"
-        return GlobalBound(LOOPS, None, "unknown", wanted)
+    steps = _steps(_pass(replay) / 2 * (len(replay.gates) + 1), seconds)
+    if isinstance(steps, str):
+        return GlobalBound(LOOPS, None, "unknown", steps)
     found = loop_bound(replay, steps=steps, ascent=ASCENT, generator=generator)
     note = f"{found.norms} norms of linear parts" + _chance(found.failure)
     return GlobalBound(LOOPS, found.value, "probabilistic" if found.failure else "certified", note, failure=found.failure)
+
+
+def _steps(one: float, seconds: float) -> int | str:
+    """Lanczos steps that there is time for, if one of them takes so long for all norms; or why there are none."""
+    steps = min(STEPS, int(seconds / one) - ASCENT) if one > 0 else STEPS
+    if steps >= FEWEST:
+        return steps
+    return f"would take about {one * (FEWEST + ASCENT):.0f} s at least, more than the {seconds:.0f} s given"
 
 
 def _pass(replay: LinearReplay) -> float:
@@ -156,10 +175,16 @@ def _pass(replay: LinearReplay) -> float:
     return time.process_time() - begin
 
 
-def _per_gate(replay: LinearReplay, generator: torch.Generator) -> GlobalBound:
-    found = multiplier_bound(replay, generator=generator)
+def _per_gate(replay: LinearReplay, seconds: float, generator: torch.Generator) -> GlobalBound:
+    passes, check = 100, 200
+    one = 2 * _pass(replay)
+    checks = int((seconds / one - 2 * passes) / (passes + check)) if one > 0 else 6
+    if checks < 1:
+        reason = f"would take about {one * (3 * passes + check):.0f} s at least, more than the {seconds:.0f} s given"
+        return GlobalBound(PER_GATE, None, "unknown", reason)
+    found = multiplier_bound(replay, steps=passes, lanczos_steps=check, checks=min(6, checks), generator=generator)
     if math.isinf(found.value):
-        return GlobalBound(PER_GATE, None, "unknown", "no multipliers were found that pass the check")
+        return GlobalBound(PER_GATE, None, "unknown", f"no multipliers passed the check ({found.checks} tried)")
     note = f"one multiplier for each activation, {found.checks} checks" + _chance(found.failure)
     return GlobalBound(PER_GATE, found.value, "probabilistic" if found.failure else "certified", note, failure=found.failure)
 

@@ -8,7 +8,18 @@ from torch import nn
 
 from stabtest.bounds import lipschitz
 from stabtest.bounds.graph import trace
-from stabtest.bounds.several import ABSOLUTE, LOOPS, PER_GATE, PRODUCT, SEMIDEFINITE, GlobalBound, further_bounds, smallest
+from stabtest.bounds.several import (
+    ABSOLUTE,
+    LOOPS,
+    PER_GATE,
+    PRODUCT,
+    REGIONS,
+    SEMIDEFINITE,
+    GlobalBound,
+    further_bounds,
+    smallest,
+)
+from stabtest.operators import Fourier
 
 
 def generator():
@@ -23,7 +34,7 @@ def chain():
 def test_every_bound_lies_above_the_jacobian_and_the_smallest_counts():
     bound = lipschitz(chain(), torch.randn(1, 1, 8, 8, generator=generator(), dtype=torch.float64), seconds=20)
     values = {each.name: each.upper for each in bound.bounds}
-    assert list(values) == [PRODUCT, ABSOLUTE, LOOPS, SEMIDEFINITE]
+    assert list(values) == [PRODUCT, REGIONS, ABSOLUTE, LOOPS, SEMIDEFINITE]
     assert all(value >= bound.lower for value in values.values())
     assert bound.upper == min(values.values()) == values[SEMIDEFINITE]
     assert bound.lower <= bound.floor <= bound.upper
@@ -60,6 +71,37 @@ def test_too_little_time_for_the_loops_is_said():
     assert found[LOOPS].upper is None
     assert "more than the" in found[LOOPS].note
     assert found[SEMIDEFINITE].upper is not None
+
+
+class Consistent(nn.Module):
+    """Data consistency around a network: ``z + m A*(y - A z)`` with ``z`` a function of ``A* y``."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, y, operator):
+        z = self.inner(operator.pseudo_inverse(y))
+        return z + 0.9 * operator.adjoint(y - operator.forward(z))
+
+
+class Modulus(nn.Module):
+    def forward(self, z):
+        return torch.complex(torch.relu(z.real), torch.relu(z.imag))
+
+
+@pytest.mark.parametrize("inner", [nn.Identity(), Modulus()])
+def test_data_consistency_is_1_where_its_operations_are_2_8(inner):
+    operator = Fourier(torch.rand(6, 5, generator=generator()) < 0.5)
+    y = operator.range.randn(generator=generator(), dtype=torch.float64)
+    bound = lipschitz(Consistent(inner), y, constants=(operator,), seconds=5)
+    found = {each.name: each.upper for each in bound.bounds}
+    assert found[PRODUCT] >= 1 + 0.9 * 2 - 1e-6
+    if isinstance(inner, nn.Identity):
+        assert found[REGIONS] == pytest.approx(1.0, rel=1e-3)
+    else:  # y and the two gates are one map's operands: ||z + 0.9 P (y - z)|| <= ||(y, Re z, Im z)||
+        assert 1.0 <= found[REGIONS] <= math.sqrt(3) * (1 + 1e-3)
+    assert found[LOOPS] <= found[REGIONS] * (1 + 1e-3)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
