@@ -6,11 +6,11 @@ from pathlib import Path
 
 from stabtest.audit.cases import make_case
 from stabtest.audit.laboratory import to_device
+from stabtest.audit.measures import lipschitz_test
 from stabtest.audit.plan import Plan
 from stabtest.audit.simulate import derived_seed
 from stabtest.findings.document import LipschitzSection
 from stabtest.findings.records import BoundRow, Bracket, LayerRow, NormalisedRow
-from stabtest.stability import LipschitzTest
 from stabtest.stability.lipschitz import BoundProgress
 
 
@@ -32,8 +32,7 @@ def lipschitz_section(plan: Plan, *, seconds: float | None = None, progress: Bou
         If a gain contradicts a bound, or the reconstruction has no gradient.
     """
     case = to_device(make_case(plan.config, 0), plan.device)
-    section = plan.config.lipschitz
-    test = LipschitzTest(jacobian_steps=section.jacobian_steps, seconds=section.seconds if seconds is None else seconds)
+    test = lipschitz_test(plan.config, seconds=seconds)
     seed = derived_seed(plan.config.audit.seed, "lipschitz", case.name)
     rows = test.measure(plan.subjects[0].method, case, seed=seed, tell_bound=progress).rows
     return LipschitzSection(

@@ -3,7 +3,7 @@
 A gain ``||f(y+e) - f(y)|| / ||e||`` that was reached for any measurement is a lower bound of the global Lipschitz constant.
 Certified and probabilistic upper bounds are of that constant and hold for every case. One "on a ball" holds from the
 measurement of its own case to any other, however far (`stabtest.bounds.end_to_end`: the ball has no end), so for the
-perturbations of that case only, of every radius.
+perturbations of that case only, of every radius; or, where it states one, of at most that radius (`stabtest.bounds.local`).
 
 A gain above a bound that holds for it is a contradiction: the tool is wrong somewhere, and the audit stops. An *infinite* gain
 is none: the reconstruction was not finite there, so the method has left the arithmetic that every bound assumes. The bracket
@@ -48,7 +48,7 @@ def join_gains(brackets: Sequence[Bracket], rows: Sequence[WorstCaseRow], tested
     joined: list[Bracket] = []
     for bracket in brackets:
         everywhere = bracket.upper_status in ("certified", "probabilistic")
-        mine = [row for row in own if everywhere or row.case == bracket.case]
+        mine = [row for row in own if (everywhere or row.case == bracket.case) and _within(row, bracket)]
         best = max(mine, key=_gain, default=None)
         if bracket.name != WHOLE or best is None:
             joined.append(bracket)
@@ -70,6 +70,10 @@ def join_gains(brackets: Sequence[Bracket], rows: Sequence[WorstCaseRow], tested
         better = gain > bracket.lower
         joined.append(bracket.model_copy(update={"lower": gain, "lower_source": source}) if better else bracket)
     return joined
+
+
+def _within(row: WorstCaseRow, bracket: Bracket) -> bool:
+    return bracket.radius is None or row.radius <= bracket.radius * (1 + 1e-9)
 
 
 def _gain(row: WorstCaseRow) -> float:

@@ -113,13 +113,31 @@ def _structure(config: Config) -> Measurement:
 
 
 def _lipschitz(config: Config) -> Measurement:
-    section = config.lipschitz
-    test = LipschitzTest(jacobian_steps=section.jacobian_steps, seconds=section.seconds)
+    test = lipschitz_test(config)
     return Measurement(
         "lipschitz",
-        section.model_dump(mode="json"),
+        {**config.lipschitz.model_dump(mode="json"), "radii": list(test.radii)},
         lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
         on="first network",
+    )
+
+
+def lipschitz_test(config: Config, *, seconds: float | None = None) -> LipschitzTest:
+    """The bounds that a configuration asks for; on balls of the radii of the worst-case search where those are Euclidean.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    seconds
+        In place of its own.
+    """
+    section, search = config.lipschitz, config.worst_case
+    euclidean = search.enabled and search.norm == "l2" and search.unit == "relative" and search.domain == "measurement"
+    return LipschitzTest(
+        jacobian_steps=section.jacobian_steps,
+        seconds=section.seconds if seconds is None else seconds,
+        radii=search.radii if euclidean else (),
     )
 
 
@@ -146,4 +164,4 @@ def sampling_levels(config: Config) -> tuple[float, ...]:
     return tuple(sorted({*others, fraction}))
 
 
-__all__ = ["Measurement", "Run", "TestName", "measurements", "sampling_levels", "worst_case_test"]
+__all__ = ["Measurement", "Run", "TestName", "lipschitz_test", "measurements", "sampling_levels", "worst_case_test"]

@@ -125,7 +125,8 @@ def print_bound(section: LipschitzSection, console: Console) -> None:
         console.print(table)
     for bracket in section.brackets:
         above = "unknown" if bracket.upper is None else f"{number(bracket.upper)} ({bracket.upper_status})"
-        console.print(Text(f"{bracket.name}: at least {number(bracket.lower)}, at most {above}", style="bold"))
+        of = bracket.name if bracket.radius is None else f"{bracket.name}, perturbations up to {bracket.radius:g}"
+        console.print(Text(f"{of}: at least {number(bracket.lower)}, at most {above}", style="bold"))
         console.print(Text(f"  below: {bracket.lower_source}\n  above: {bracket.upper_source}"))
         if bracket.floor is not None:
             console.print(Text(f"  floor: no bound that allows every activation pattern can go below {number(bracket.floor)}"))

@@ -241,6 +241,8 @@ class Bracket(Record):
     assumptions: list[str] = []
     floor: float | None = None
     """No bound that allows every activation pattern can go below this; ``None`` where it was not sought."""
+    radius: float | None = None
+    """Largest perturbation, relative to the measurement, that a bound on a ball holds for; ``None`` = of every size."""
 
 
 GATE_RULES: Mapping[str, Literal["at least", "more than"]] = {"gradient": "more than", "reacts": "at least"}

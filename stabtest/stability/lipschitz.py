@@ -15,17 +15,22 @@ et al. 2014, section 4.3).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from stabtest import tensors
 from stabtest.errors import ConfigError
-from stabtest.findings.records import BoundRow, Bracket, NormalisedRow
+from stabtest.findings.records import BoundRow, Bracket, LayerRow, NormalisedRow
 from stabtest.search import jacobian_norm
 from stabtest.stability.cases import Case, Method, Outcome, Progress
+
+NORMALISATIONS = frozenset({"instance_norm", "layer_norm", "group_norm", "rms_norm"})
+"""Operations whose constant everywhere is that of constant images."""
 
 BoundProgress: TypeAlias = Callable[[str, int, int], None]
 
@@ -40,21 +45,27 @@ class LipschitzTest:
         Power iterations for each lower end, at least 1.
     seconds
         Processor time for smaller upper ends than the product of the layers; with 0 there are none (`stabtest.bounds.several`).
+    radii
+        Where no bound holds everywhere, or the network normalises by its image's own statistics: Euclidean sizes of perturbations, relative
+        to the measurement, up to which one is derived (`stabtest.bounds.local`).
 
     Raises
     ------
     ConfigError
-        If there is no step, or the time is negative.
+        If there is no step, or the time or a radius is negative.
     """
 
     jacobian_steps: int = 10
     seconds: float = 0.0
+    radii: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.jacobian_steps < 1:
             raise ConfigError("lipschitz: jacobian_steps", expected="at least 1", came=str(self.jacobian_steps))
         if not 0 <= self.seconds < float("inf"):
             raise ConfigError("lipschitz: seconds", expected="a number of at least 0", came=str(self.seconds))
+        if not all(0 < radius < float("inf") for radius in self.radii):
+            raise ConfigError("lipschitz: radii", expected="positive numbers", came=str(self.radii))
 
     def measure(
         self,
@@ -154,8 +165,52 @@ class LipschitzTest:
             for each in bound.bounds
         )
         costly = (NormalisedRow(layer=name, product=product) for name, product in bound.normalised)
-        rows = (*bound.rows, alone, whole, *others, *costly)
+        rows = (
+            *bound.rows,
+            alone,
+            whole,
+            *self._on_balls(method, case, bound.rows, whole, float(jacobian.sigma), seed),
+            *others,
+            *costly,
+        )
         return Outcome(rows, evaluations=4 * steps)
+
+    def _on_balls(
+        self, method: Method, case: Case, layers: Sequence[LayerRow], whole: Bracket, slope: float, seed: int
+    ) -> list[Bracket]:
+        """A bracket for each radius where one says more than that which holds everywhere."""
+        useful = whole.upper is not None and math.isfinite(whole.upper)
+        if not self.radii or (useful and not any(row.operation in NORMALISATIONS for row in layers)):
+            return []
+        from stabtest.bounds.lipschitz import check_bracket
+        from stabtest.bounds.local.reconstructor import reconstructor_on_ball
+
+        y = case.measurement[:1]
+        size = float(tensors.norm(case.operator.restrict(y)))
+        generator = torch.Generator().manual_seed(seed)
+        radii = [radius * size for radius in self.radii]
+        found = reconstructor_on_ball(method.reconstruct, case.operator, y, radius=radii, generator=generator)
+        source = f"Jacobian at this measurement, {self.jacobian_steps} power iterations"
+        for bound in found:
+            check_bracket(slope, bound.upper, source)
+        return [
+            whole.model_copy(
+                update={
+                    "lower": slope,
+                    "lower_source": source,
+                    "upper": bound.upper,
+                    "upper_status": bound.status,
+                    "upper_source": bound.reason or "constants of the operations on the ball, multiplied",
+                    "assumptions": [
+                        f"perturbations of at most {radius:.3g} of the measurement's norm",
+                        "exact arithmetic: rounding of the network's own float arithmetic is left out of account",
+                    ],
+                    "radius": radius,
+                }
+            )
+            for radius, bound in zip(self.radii, found, strict=True)
+            if not useful or (bound.upper is not None and bound.upper < (whole.upper or 0.0))
+        ]
 
 
 def network_input(method: Method, case: Case, module: nn.Module) -> tuple[Tensor, tuple[Any, ...]] | None:

@@ -75,3 +75,11 @@ def test_a_reconstruction_that_is_not_finite_leaves_no_bound(gain):
     (joined,) = join_gains([bracket("certified")], [found(1), found(gain)], "net")
     assert (joined.lower, joined.upper, joined.upper_status) == (math.inf, math.inf, "infinite")
     assert "not finite, on a" in joined.lower_source
+
+
+def test_a_bound_up_to_a_radius_is_not_held_against_larger_perturbations():
+    near = bracket("on a ball").model_copy(update={"radius": 0.02})
+    joined = join_gains([near], [found(70, radius=0.05), found(7, radius=0.02)], "net")
+    assert joined[0].lower == 7
+    with pytest.raises(BoundsError):
+        join_gains([near], [found(70, radius=0.02)], "net")

@@ -124,7 +124,7 @@ def test_the_certificate_holds_for_every_vector(number):
     network, shape = make(3, number)
     replay = linear_replay(trace(network, torch.ones(shape, dtype=torch.float64)))
     best = positive_bound(replay).reached
-    actions = [None if act is None else positive._absolute(node) for act, node in zip(replay.actions, replay.graph.nodes)]
+    actions = [None if act is None else positive.absolute_action(node) for act, node in zip(replay.actions, replay.graph.nodes)]
     p = (0.01 + torch.rand(shape, dtype=torch.float64, generator=seed(number))).requires_grad_(True)
     square = positive._square(replay, {gate.position: gate for gate in replay.gates}, actions, p)
     (g,) = torch.autograd.grad(square / 2, p)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -71,3 +73,47 @@ def test_a_classical_method_has_no_upper_end(mri):
 def test_at_least_one_step():
     with pytest.raises(ConfigError, match="jacobian_steps"):
         LipschitzTest(jacobian_steps=0)
+
+
+class Direction(nn.Module):
+    """Divides by the norm of its image: no constant at 0."""
+
+    def forward(self, x):
+        return x / torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+
+
+def on_balls(outcome):
+    return {row.radius: row for row in outcome.rows if isinstance(row, Bracket) and row.radius is not None}
+
+
+def test_where_no_bound_holds_everywhere_there_is_one_for_each_radius(mri):
+    test = LipschitzTest(jacobian_steps=6, radii=(0.01, 0.1, 2.0))
+    outcome = test.measure(method(Direction()), mri, seed=0)
+    assert brackets(outcome)["network alone"].upper is None
+    found = on_balls(outcome)
+    assert 0 < found[0.01].lower <= found[0.01].upper < found[0.1].upper < math.inf
+    assert found[0.01].upper_status == "on a ball"
+    assert found[2.0].upper_status == "infinite"  # that far the image may vanish
+    assert "may vanish" in found[2.0].upper_source
+
+
+def test_a_normalisation_is_bounded_far_below_its_constant_everywhere(mri):
+    network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.InstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1))
+    outcome = LipschitzTest(jacobian_steps=6, radii=(1e-3,)).measure(method(network, scale="max"), mri, seed=0)
+    (bracket,) = on_balls(outcome).values()
+    everywhere = next(
+        row for row in outcome.rows if isinstance(row, Bracket) and row.name == bracket.name and row.radius is None
+    )
+    assert bracket.lower <= bracket.upper < everywhere.upper / 10
+
+
+def test_a_search_stays_below_the_bound_of_its_radius(mri):
+    net = method(Direction())
+    search = WorstCaseTest(radii=(0.01, 0.1), evaluations=16, noise_draws=1, pictures=False).measure(net, mri, seed=0)
+    found = on_balls(LipschitzTest(jacobian_steps=2, radii=(0.01, 0.1)).measure(net, mri, seed=0))
+    for row in search.rows:
+        assert row.gain <= found[row.radius].upper
+
+
+def test_a_plain_network_has_no_bounds_on_balls(mri):
+    assert not on_balls(LipschitzTest(jacobian_steps=2, radii=(0.01,)).measure(method(convolutions()), mri, seed=0))

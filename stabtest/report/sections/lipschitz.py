@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from stabtest.findings.document import Document, LipschitzSection
-from stabtest.findings.records import LayerRow
+from stabtest.findings.records import Bracket, LayerRow
 from stabtest.report import tables
 from stabtest.report.blocks import Block, Bullets, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.brackets import BracketRow, draw_brackets
 from stabtest.report.charts import Plot, Series, draw
-from stabtest.report.numbers import many, number
+from stabtest.report.numbers import many, number, setting
 
 _TITLE = "Lipschitz bounds"
 
@@ -22,7 +22,7 @@ def lipschitz(document: Document) -> Section:
         absent = Paragraph("Not run: no Lipschitz bound was computed.", "absent")
         return Section(12, "lipschitz", _TITLE, (absent,), "not run")
     brackets = section.brackets
-    rows = tuple(BracketRow(b.name + (f", {b.case}" if b.case else ""), b.lower, b.upper, b.upper_status) for b in brackets)
+    rows = tuple(BracketRow(_of(b) + (f", {b.case}" if b.case else ""), b.lower, b.upper, b.upper_status) for b in brackets)
     drawing = draw_brackets(rows)
     note = f"{many(drawing.left_out, 'value')} not drawn: see the table." if drawing.left_out else None
     blocks: list[Block] = [
@@ -35,7 +35,7 @@ def lipschitz(document: Document) -> Section:
     if brackets:
         blocks.append(Figure("figure-brackets", "Brackets: found below, guaranteed above", drawing.svg, "brackets-table", note))
     body = tables.rows(
-        tables.words(b.name for b in brackets),
+        tables.words(_of(b) for b in brackets),
         tables.words(b.case or "all" for b in brackets),
         tables.measured([b.lower for b in brackets]),
         tables.words(b.lower_source for b in brackets),
@@ -55,6 +55,11 @@ def lipschitz(document: Document) -> Section:
         blocks += [Heading("layers", "Where the growth happens"), *_layers(section.layers), *_normalised(section)]
     blocks.append(Bullets(tuple(section.notes), "No notes."))
     return Section(12, "lipschitz", _TITLE, tuple(blocks), "run")
+
+
+def _of(bracket: Bracket) -> str:
+    """What the constant is of, and up to which perturbation."""
+    return bracket.name if bracket.radius is None else f"{bracket.name}, perturbations up to {setting(bracket.radius)}"
 
 
 def _floors(section: LipschitzSection) -> list[Block]:
