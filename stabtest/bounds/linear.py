@@ -79,7 +79,7 @@ class LinearReplay:
     graph
         From `stabtest.bounds.graph.trace`.
     gates
-        Its nonlinear nodes in order of execution.
+        Its nonlinear nodes in order of execution, those that no output depends on left out.
     actions
         For each node how it acts on differences; ``None`` for the input, picked outputs and gates.
     """
@@ -92,6 +92,11 @@ class LinearReplay:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of ``dx``, the batch axis of 1 included."""
         return self.graph.nodes[0].shape
+
+    @property
+    def read(self) -> list[int]:
+        """Nodes that an output depends on, in order of execution, the input first."""
+        return sorted(_read(self.graph))
 
     @property
     def is_complex(self) -> bool:
@@ -183,9 +188,8 @@ class LinearReplay:
         gate_of = {gate.position: gate for gate in self.gates}
         values: dict[int, Any] = {0: x.detach().to("cpu", torch.complex128 if self.is_complex else torch.float64)}
         found: list[Tensor] = []
-        for position, node in enumerate(self.graph.nodes):
-            if position == 0:
-                continue
+        for position in self.read[1:]:
+            node = self.graph.nodes[position]
             operands = [values[place] for place in node.operands]
             if node.item is not None:
                 values[position] = operands[0][node.item]
@@ -246,7 +250,11 @@ def linear_replay(graph: Graph) -> LinearReplay:
         raise BoundsError("linear replay", expected="an output that depends on the input", came="a constant")
     gates: list[Gate] = []
     actions: list[Action | None] = []
+    read = _read(graph)
     for position, node in enumerate(graph.nodes):
+        if position not in read:
+            actions.append(None)
+            continue
         gate = _gate(position, node)
         if gate is not None:
             gates.append(gate)
@@ -259,6 +267,17 @@ def linear_replay(graph: Graph) -> LinearReplay:
         else:
             actions.append(difference_action(node.call))
     return LinearReplay(graph, tuple(gates), tuple(actions))
+
+
+def _read(graph: Graph) -> set[int]:
+    """Nodes that an output depends on; what nobody reads may be anything."""
+    pending, found = list(graph.outputs), {0}
+    while pending:
+        position = pending.pop()
+        if position not in found:
+            found.add(position)
+            pending.extend(graph.nodes[position].operands)
+    return found
 
 
 def windows(u: Tensor, window: Sequence[int]) -> Tensor:

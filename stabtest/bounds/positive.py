@@ -128,9 +128,8 @@ def positive_bound(replay: LinearReplay, *, steps: int = 100, tolerance: float =
 def _square(replay: LinearReplay, gate_of: dict[int, Gate], actions: Sequence[Action | None], p: Tensor) -> Tensor:
     """``||F(p)||^2``."""
     values: dict[int, Any] = {0: p}
-    for position, node in enumerate(replay.graph.nodes):
-        if position == 0:
-            continue
+    for position in replay.read[1:]:
+        node = replay.graph.nodes[position]
         operands = [values[place] for place in node.operands]
         gate, act = gate_of.get(position), actions[position]
         if node.item is not None:

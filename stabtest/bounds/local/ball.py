@@ -196,6 +196,9 @@ class _Follower:
         """The rule of an operation on the ball, where there is one and all of its operands are within reach."""
         self._follow(layers)
         node = self._graph.nodes[position]
+        entering = self._reaches[node.operands[0]] if position in self._keep else None
+        if entering is not None:
+            self.kept[position] = entering
         if node.call is None:
             return None
         operands = [self._reaches[place] for place in node.operands]
@@ -209,9 +212,6 @@ class _Follower:
         for position in range(len(self._reaches), len(layers)):
             self._values.append(self._value(position))
             self._reaches.append(self._reach(position, layers[position]))
-            entering = self._reaches[self._graph.nodes[position].operands[0]] if position in self._keep else None
-            if entering is not None:
-                self.kept[position] = entering
             for place in self._graph.nodes[position].operands:
                 if self._last_use[place] == position and place not in self._graph.outputs:
                     self._values[place] = None  # large networks: what nobody reads any more is let go

@@ -92,6 +92,7 @@ NETWORKS = {
     "gated": lambda: Gated(),
     "direction": lambda: Direction(),
     "activations": lambda: convolutions(nn.PReLU(4), nn.Hardtanh(), nn.ELU(), nn.Sigmoid(), nn.LeakyReLU(0.3)),
+    "gate at the end": lambda: nn.Sequential(nn.Conv2d(4, 2, 3), nn.ReLU()),
     "maximum": lambda: nn.Sequential(nn.Conv2d(4, 3, 2, padding=1), nn.MaxPool2d(2), nn.Mish(), nn.Conv2d(3, 1, 1)),
 }
 
