@@ -82,6 +82,7 @@ def to_device(case: Case, device: str) -> Case:
         case,
         measurement=case.measurement.to(device),
         truth=None if case.truth is None else case.truth.to(device),
+        noiseless=None if case.noiseless is None else case.noiseless.to(device),
         resample=None if case.resample is None else _resample_to(case.resample, device),
     )
 

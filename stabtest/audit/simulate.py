@@ -142,6 +142,7 @@ def _simulate_mri(config: Config, name: str, fine: Tensor, seed: int) -> Case:
         truth_source="phantom",
         noise_std=noise_std,
         resample=scan,
+        noiseless=measured.operator.restrict(clean),
     )
 
 
@@ -162,6 +163,7 @@ def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
         truth_source="phantom",
         noise_std=noise_std,
         resample=scan,
+        noiseless=clean,
     )
 
 
@@ -178,4 +180,5 @@ def _simulate_identity(config: Config, name: str, fine: Tensor, seed: int) -> Ca
         truth=truth,
         truth_source="phantom",
         noise_std=noise_std,
+        noiseless=truth,
     )

@@ -79,6 +79,8 @@ class Case:
         it cannot be had.
     notes
         What the report should say about this case.
+    noiseless
+        ``A x`` without noise, of the measurement's shape, where it is known (simulation).
 
     Raises
     ------
@@ -105,9 +107,12 @@ class Case:
     noise_std: float | None = None
     resample: Callable[[float], Resampled] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    noiseless: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_one(self.operator.range.check(self.measurement, f"case {self.name}: measurement"), self.name, "measurement")
+        if self.noiseless is not None:
+            _check_one(self.operator.range.check(self.noiseless, f"case {self.name}: noiseless"), self.name, "noiseless")
         if self.truth is not None:
             _check_one(self.operator.domain.check(self.truth, f"case {self.name}: truth"), self.name, "truth")
 
