@@ -194,6 +194,7 @@ def test_files_that_are_named_exist(page):
 @pytest.fixture
 def rows_of_every_kind():
     """Rows of two methods and two patients, of every test."""
+    from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
     from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
 
     rows = []
@@ -236,6 +237,24 @@ def rows_of_every_kind():
                     identifiable=True,
                 ),
                 *(SamplingRow(**where, count=n, fraction=n / 10, trained=n == 2, nrmse=0.1, psnr=30.0) for n in (1, 2)),
+                *(
+                    NoiseRow(
+                        **where,
+                        level=level,
+                        kind="gaussian",
+                        noise_std=level,
+                        photons=None,
+                        relative_norm=0.1,
+                        draws=2,
+                        nrmse=0.1 * level,
+                        nrmse_max=0.1 * level,
+                        bias=0.05,
+                        spread=0.05,
+                        gain=0.5,
+                    )
+                    for level in (1.0, 2.0)
+                ),
+                RepeatabilityRow(**where, variation="same input", difference=0.0, largest=0.0),
             ]
     for name in ("network alone", "measurement to image"):
         rows.append(

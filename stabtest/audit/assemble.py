@@ -29,10 +29,13 @@ from stabtest.findings.document import (
     Cost,
     DataInfo,
     LipschitzSection,
+    NoiseSection,
+    RepeatabilitySection,
     SamplingSection,
     StructureSection,
     WorstCaseSection,
 )
+from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.records import (
     BoundRow,
     Bracket,
@@ -120,6 +123,8 @@ def assemble(
         worst_case=_worst_case(config, rows(WorstCaseRow)),
         structure=_structure(config, rows(StructureRow)),
         sampling=_sampling(config, rows(SamplingRow), patients),
+        noise=_noise(config, rows(NoiseRow)),
+        repeatability=RepeatabilitySection(rows=again) if (again := rows(RepeatabilityRow)) else None,
         lipschitz=_lipschitz(rows(LayerRow), brackets, rows(BoundRow), rows(NormalisedRow)),
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
@@ -198,6 +203,26 @@ def _sampling(config: Config, rows: list[SamplingRow], patients: dict[str, str])
         trained_fraction=1.0 if is_ct else sampling_fraction(mask_family(config)[0]),
         rows=rows,
         statements=statements(rows, patients=patients),
+    )
+
+
+def _noise(config: Config, rows: list[NoiseRow]) -> NoiseSection | None:
+    if not rows:
+        return None
+    section = config.noise
+    if section.kind == "poisson":
+        words = f"photon counts, {section.photons:g} photons a ray at the level 1 and a largest line integral of {section.attenuation:g}"
+    else:
+        words = "Gaussian noise"
+        if section.correlation:
+            words += f" with a correlation of {section.correlation:g} between coils"
+    added = ", added to what the scan holds already" if any(row.added for row in rows) else ""
+    description = (
+        f"{words[0].upper()}{words[1:]} in multiples of the scan's own level{added}; {section.draws} draws at each level, the same for "
+        "every method."
+    )
+    return NoiseSection(
+        description=description, trained=(section.trained[0], section.trained[1]) if section.trained else None, rows=rows
     )
 
 

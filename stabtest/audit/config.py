@@ -275,6 +275,41 @@ class SamplingSection(Section):
     )
 
 
+class NoiseSection(Section):
+    """Test 5: error, bias and spread against the level of the noise."""
+
+    enabled: bool = Field(default=True, description="Whether this test is run.")
+    levels: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(0.5, 1.0, 2.0, 4.0),
+        description="Multiples of the scan's own noise. A real scan has its noise already: levels below 1 are left out there.",
+    )
+    draws: int = Field(default=4, ge=2, description="Draws of noise at each level.")
+    kind: Literal["gaussian", "poisson"] = Field(
+        default="gaussian",
+        description="Gaussian noise, or photon counts (simulated CT): the dose falls with the square of the level.",
+    )
+    photons: Positive = Field(default=1e5, description="Photons of a ray before the object at the level 1, for Poisson noise.")
+    attenuation: Positive = Field(default=4.0, description="Largest line integral of the sinogram, for Poisson noise.")
+    correlation: float = Field(
+        default=0.0, ge=0, lt=1, description="Correlation of the noise of any two coils (multi-coil MRI)."
+    )
+    trained: Annotated[tuple[float, ...], Field(max_length=2)] = Field(
+        default=(), description="Lowest and highest level that the network was trained with, shaded in the report."
+    )
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.trained and not (len(self.trained) == 2 and 0 <= self.trained[0] <= self.trained[1]):
+            raise ValueError("trained: two levels, the lower one first")
+        return self
+
+
+class RepeatabilitySection(Section):
+    """Test 6: the same measurement again, in a batch, with another seed, number of threads, precision, device."""
+
+    enabled: bool = Field(default=True, description="Whether this test is run.")
+
+
 class LipschitzSection(Section):
     """Test 4: the layer table and the brackets of the Lipschitz constants."""
 
@@ -300,6 +335,8 @@ class Config(Section):
     structure: StructureSection = StructureSection()
     sampling: SamplingSection = SamplingSection()
     lipschitz: LipschitzSection = LipschitzSection()
+    noise: NoiseSection = NoiseSection()
+    repeatability: RepeatabilitySection = RepeatabilitySection()
     criterion: tuple[Criterion, ...] = Field(default=(), description="Acceptance limits, fixed before the results are loaded.")
     _base_dir: Path = PrivateAttr(default=Path())
 

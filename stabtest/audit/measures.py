@@ -10,11 +10,20 @@ from stabtest.audit.config import Config
 from stabtest.audit.scans import check_nested_views
 from stabtest.audit.simulate import make_operator, mask_family
 from stabtest.audit.subject import Subject
+from stabtest.errors import ConfigError
 from stabtest.operators import sampling_fraction
-from stabtest.stability import LipschitzTest, SamplingTest, StructureTest, WorstCaseTest, quality
+from stabtest.stability import (
+    LipschitzTest,
+    NoiseTest,
+    RepeatabilityTest,
+    SamplingTest,
+    StructureTest,
+    WorstCaseTest,
+    quality,
+)
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 
-TestName = Literal["quality", "worst_case", "structure", "sampling", "lipschitz"]
+TestName = Literal["quality", "worst_case", "structure", "sampling", "noise", "repeatability", "lipschitz"]
 Run = Callable[[Method, Case, int, Progress], Outcome]
 """Measures a method on a case with a seed."""
 
@@ -32,16 +41,19 @@ class Measurement:
     run
         Measures.
     on
-        ``"all"``: every method and case; ``"first network"``: the method under test, if it is a network, on the first case.
+        ``"all"``: every method and case; ``"first case"``: every method on the first case; ``"first network"``: the method under test,
+        if it is a network, on the first case.
     """
 
     name: TestName
     settings: dict[str, Any]
     run: Run
-    on: Literal["all", "first network"] = "all"
+    on: Literal["all", "first case", "first network"] = "all"
 
     def applies(self, subject: Subject, index: int) -> bool:
         """Whether a method is measured on the case with this index."""
+        if self.on == "first case":
+            return index == 0
         return self.on == "all" or (subject.role == "under test" and subject.module is not None and index == 0)
 
 
@@ -65,6 +77,18 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
                 "sampling",
                 {"levels": list(levels)},
                 lambda method, case, seed, progress: sampling.measure(method, case, seed=seed, progress=progress),
+            )
+        )
+    if config.noise.enabled and (levels := noise_levels(config)):
+        found.append(_noise(config, levels))
+    if config.repeatability.enabled:
+        again = RepeatabilityTest()
+        found.append(
+            Measurement(
+                "repeatability",
+                {"variations": list(again.variations)},
+                lambda method, case, seed, progress: again.measure(method, case, seed=seed, progress=progress),
+                on="first case",
             )
         )
     if config.lipschitz.enabled:
@@ -112,6 +136,23 @@ def _structure(config: Config) -> Measurement:
     )
 
 
+def _noise(config: Config, levels: tuple[float, ...]) -> Measurement:
+    section = config.noise
+    test = NoiseTest(
+        levels=levels,
+        draws=section.draws,
+        kind=section.kind,
+        photons=section.photons,
+        attenuation=section.attenuation,
+        correlation=section.correlation,
+    )
+    return Measurement(
+        "noise",
+        {**section.model_dump(mode="json", exclude={"trained"}), "levels": list(levels)},
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+    )
+
+
 def _lipschitz(config: Config) -> Measurement:
     test = lipschitz_test(config)
     return Measurement(
@@ -141,6 +182,24 @@ def lipschitz_test(config: Config, *, seconds: float | None = None) -> Lipschitz
     )
 
 
+def noise_levels(config: Config) -> tuple[float, ...]:
+    """The levels of noise that can be had: on a real scan, and where no noise was simulated, not all of those asked for.
+
+    Raises
+    ------
+    ConfigError
+        If photons are asked for where there are none.
+    """
+    section, real = config.noise, config.data.kind != "phantom"
+    if section.kind == "poisson" and (real or config.operator.kind != "radon"):
+        raise ConfigError("[noise] kind", expected="'gaussian' (photon counts are for simulated CT)", came=repr(section.kind))
+    if section.correlation and config.operator.kind != "multicoil":
+        raise ConfigError("[noise] correlation", expected="0 without several coils", came=str(section.correlation))
+    if not real and config.data.noise == 0:
+        return ()
+    return tuple(level for level in section.levels if level >= 1 or not real)
+
+
 def sampling_levels(config: Config) -> tuple[float, ...]:
     """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising, one view).
 
@@ -164,4 +223,13 @@ def sampling_levels(config: Config) -> tuple[float, ...]:
     return tuple(sorted({*others, fraction}))
 
 
-__all__ = ["Measurement", "Run", "TestName", "lipschitz_test", "measurements", "sampling_levels", "worst_case_test"]
+__all__ = [
+    "Measurement",
+    "Run",
+    "TestName",
+    "lipschitz_test",
+    "measurements",
+    "noise_levels",
+    "sampling_levels",
+    "worst_case_test",
+]

@@ -1,7 +1,7 @@
 """What an audit consists of: units, each one test of one method on one case, each with its content address.
 
 The key of a unit is the SHA-256 of its test's settings, its method, its case, the audit's seed, the device and the code that
-measures. Changing the radii of the worst-case search therefore leaves the results of the other tests where they are, and a
+measures. Changing the contrasts of the details therefore leaves the results of the other tests where they are, and a
 second audit of another network in the same folder shares nothing but the results of the reference and the baseline.
 """
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
-from stabtest.findings import Picture, records
+from stabtest.findings import Picture, noise_rows, records
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
@@ -34,6 +34,8 @@ _ROWS: dict[str, type[Record]] = {
         records.WorstCaseRow,
         records.StructureRow,
         records.SamplingRow,
+        noise_rows.NoiseRow,
+        noise_rows.RepeatabilityRow,
         records.LayerRow,
         records.BoundRow,
         records.NormalisedRow,

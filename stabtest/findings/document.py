@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.records import (
     BoundRow,
     Bracket,
@@ -114,6 +115,21 @@ class SamplingSection(Record):
     statements: list[SamplingStatement]
 
 
+class NoiseSection(Record):
+    """Error, bias and spread against the level of noise."""
+
+    description: str
+    trained: tuple[float, float] | None = None
+    """Lowest and highest level of training, where it was stated."""
+    rows: list[NoiseRow]
+
+
+class RepeatabilitySection(Record):
+    """The same measurement again under conditions that should not matter."""
+
+    rows: list[RepeatabilityRow]
+
+
 class LipschitzSection(Record):
     """The layer table and the brackets."""
 
@@ -158,6 +174,8 @@ class Document(Record):
     worst_case: WorstCaseSection | None = None
     structure: StructureSection | None = None
     sampling: SamplingSection | None = None
+    noise: NoiseSection | None = None
+    repeatability: RepeatabilitySection | None = None
     lipschitz: LipschitzSection | None = None
     criteria: list[Criterion]
     criteria_sha256: str

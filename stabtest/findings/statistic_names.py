@@ -23,6 +23,9 @@ STATISTICS = (
     "structure.lost_fraction",
     "structure.outside_energy.max",
     "sampling.more_is_poorer",
+    "noise.nrmse.growth",
+    "noise.nrmse.ratio_to_reference",
+    "repeatability.difference.max",
     "lipschitz.network_alone",
     "lipschitz.measurement_to_image",
 )

@@ -15,6 +15,8 @@ SECTIONS = {
     "worst_case": "worst-case",
     "structure": "structure",
     "sampling": "sampling",
+    "noise": "noise",
+    "repeatability": "shift",
     "lipschitz": "lipschitz",
 }
 MOST_STRUCTURE_PANELS = 6
@@ -58,7 +60,13 @@ def was_run(document: Document, section: str) -> bool:
         return bool(document.quality)
     if section == "lipschitz":
         return document.lipschitz is not None and bool(document.lipschitz.layers or document.lipschitz.brackets)
-    part = {"worst-case": document.worst_case, "structure": document.structure, "sampling": document.sampling}[section]
+    part = {
+        "worst-case": document.worst_case,
+        "structure": document.structure,
+        "sampling": document.sampling,
+        "noise": document.noise,
+        "shift": document.repeatability,
+    }[section]
     return part is not None and bool(part.rows)
 
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 from stabtest.findings.document import Document
 from stabtest.report.blocks import Page, Section
 from stabtest.report.numbers import many
-from stabtest.report.sections import back, front, item, lipschitz, protocol, quality, sampling, structure, worst_case
+from stabtest.report.sections import (
+    back,
+    front,
+    item,
+    lipschitz,
+    noise,
+    protocol,
+    quality,
+    repeatability,
+    sampling,
+    structure,
+    worst_case,
+)
 from stabtest.report.wording import STATEMENT
 
 _SECTIONS = (
@@ -24,10 +36,10 @@ _SECTIONS = (
     worst_case.worst_case,
     structure.structure,
     sampling.sampling,
-    sampling.noise,
+    noise.noise,
     lipschitz.lipschitz,
     structure.null_space,
-    sampling.shift,
+    repeatability.shift,
     back.deviations,
     back.limitations,
     protocol.conclusions,

@@ -36,6 +36,18 @@ HAZARDS: tuple[tuple[str, str, str, str], ...] = (
         "sampling",
     ),
     (
+        "More noise or a lower dose than in training makes the image wrong in a way that does not look like noise",
+        "Error, bias and spread against the level of the noise, beside a reference method",
+        "noise",
+        "noise",
+    ),
+    (
+        "The same measurement does not give the same image again",
+        "Repeated call, neighbours in a batch, seed, threads, precision, device",
+        "repeatability",
+        "shift",
+    ),
+    (
         "The amplification of disturbances has no known ceiling",
         "Lipschitz bracket: gain found below, layer-by-layer bound above",
         "lipschitz",
@@ -70,6 +82,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Guaranteed", "A bound derived from the structure of the network. The true worst case is at most this."),
     ("Witness", "A stored perturbation that reproduces a finding; its norm is recomputed in double precision."),
     ("Contrast recovery", "1: the detail came back with its full contrast. 0: nothing of it. Negative: inverted."),
+    (
+        "Bias, spread",
+        "Error of the mean image over draws of noise; root of the variance over draws, summed over the pixels. Relative to ‖x‖.",
+    ),
     ("Sham recovery", "The same statistic where nothing was put in and only the noise differs: what noise alone gives."),
     ("Detectability d′", "‖A h‖/σ: how visible the detail h is in the raw data to an ideal observer."),
     ("Null-space share", "‖P_N h‖/‖h‖: the part of the detail that the measurement does not contain."),

@@ -4,6 +4,8 @@
 - `worst_case`: how much damage does the worst disturbance of a given size do, as far as a search finds it?
 - `structure`: would a small lesion be seen?
 - `sampling`: does it get better with more samples?
+- `noise`: how do error and bias grow with noise?
+- `repeatability`: does the same measurement give the same image again?
 - `lipschitz`: how much can it amplify at all?
 
 `summarise` turns their rows into findings.
@@ -11,8 +13,10 @@
 
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.lipschitz import LipschitzTest
+from stabtest.stability.noise import NoiseTest
 from stabtest.stability.quality import quality
 from stabtest.stability.region import Region
+from stabtest.stability.repeatability import RepeatabilityTest
 from stabtest.stability.sampling import SamplingTest, statements
 from stabtest.stability.structure import StructureTest
 from stabtest.stability.summary import summarise
@@ -22,9 +26,11 @@ __all__ = [
     "Case",
     "LipschitzTest",
     "Method",
+    "NoiseTest",
     "Outcome",
     "Progress",
     "Region",
+    "RepeatabilityTest",
     "Resampled",
     "SamplingTest",
     "StructureTest",

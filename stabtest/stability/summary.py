@@ -19,6 +19,9 @@ key                                            value                            
 ``structure.lost_fraction``                    share of patients with a recovery below 0.5                 Clopper-Pearson
 ``structure.outside_energy.max``               largest energy outside the detail over that of the detail   below only
 ``sampling.more_is_poorer``                    largest mean paired rise of NRMSE with more samples         paired t, Bonferroni
+``noise.nrmse.growth``                         geometric mean of NRMSE at the most noise over that at 1        t on logarithms
+``noise.nrmse.ratio_to_reference``             the same of NRMSE at the most noise over the reference's    t on logarithms
+``repeatability.difference.max``               largest change of the image where none should be            below only
 ``lipschitz.<bracket>``                        largest gain found                                          the bracket
 =============================================  ==========================================================  ====================
 
@@ -32,11 +35,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from stabtest import statistics
+from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
 from stabtest.findings.verdicts import Finding
 from stabtest.stability.summaries.context import Context
 from stabtest.stability.summaries.lipschitz import summarise_lipschitz
+from stabtest.stability.summaries.noise import summarise_noise
 from stabtest.stability.summaries.quality import summarise_quality
+from stabtest.stability.summaries.repeatability import summarise_repeatability
 from stabtest.stability.summaries.sampling import summarise_sampling
 from stabtest.stability.summaries.structure import summarise_structure
 from stabtest.stability.summaries.worst_case import summarise_worst_case
@@ -68,7 +74,7 @@ def summarise(
     Returns
     -------
     list of Finding
-        Not yet decided; in the order quality, worst case, structure, sampling, Lipschitz, and within it by method.
+        Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, Lipschitz, and within it by method.
 
     Examples
     --------
@@ -84,5 +90,7 @@ def summarise(
         *summarise_worst_case([row for row in every if isinstance(row, WorstCaseRow)], context),
         *summarise_structure([row for row in every if isinstance(row, StructureRow)], context),
         *summarise_sampling([row for row in every if isinstance(row, SamplingRow)], context),
+        *summarise_noise([row for row in every if isinstance(row, NoiseRow)], context),
+        *summarise_repeatability([row for row in every if isinstance(row, RepeatabilityRow)], context),
         *summarise_lipschitz([row for row in every if isinstance(row, Bracket)], tested, context),
     ]

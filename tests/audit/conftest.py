@@ -59,6 +59,10 @@ sites = 1
 [sampling]
 fractions = [0.25, 1.0]
 
+[noise]
+levels = [1.0, 2.0]
+draws = 2
+
 [lipschitz]
 jacobian_steps = 2
 

@@ -20,7 +20,7 @@ def comparable(document):
 def test_every_unit_is_measured(audited, plan):
     assert audited.document.failures == []
     assert audited.complete
-    assert len(plan.units) == 2 * 3 * 4 + 1
+    assert len(plan.units) == 2 * 3 * 5 + 3 + 1  # five tests of every method on every case, repeatability on the first, bounds
 
 
 def test_every_section_is_filled(audited):
@@ -29,6 +29,8 @@ def test_every_section_is_filled(audited):
     assert len(document.worst_case.rows) == 2 * 3 * 2
     assert len(document.structure.rows) == 2 * 3
     assert len(document.sampling.rows) == 2 * 3 * 3
+    assert len(document.noise.rows) == 2 * 3 * 2
+    assert len(document.repeatability.rows) == 3 * 6
     assert {bracket.name for bracket in document.lipschitz.brackets} == {"network alone", "measurement to image"}
     assert [item.role for item in document.items] == ["under test", "reference", "baseline"]
 

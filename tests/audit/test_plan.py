@@ -30,7 +30,7 @@ def test_keys_are_distinct(project):
 
 def test_a_setting_of_a_test_changes_that_test_only(project, tmp_path):
     differ, _ = changed(project, tmp_path, "radii = [0.02, 0.05]", "radii = [0.02, 0.06]")
-    assert {test for test, _, _ in differ} == {"worst_case"}
+    assert {test for test, _, _ in differ} == {"worst_case", "lipschitz"}  # bounds on balls are of the radii of the search
 
 
 def test_the_network_source_changes_its_own_units_only(project, tmp_path):

@@ -13,11 +13,14 @@ from stabtest.findings.document import (
     Document,
     Item,
     LipschitzSection,
+    NoiseSection,
+    RepeatabilitySection,
     SamplingSection,
     StructureSection,
     Tool,
     WorstCaseSection,
 )
+from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.records import (
     BoundRow,
     Bracket,
@@ -139,6 +142,8 @@ def full(cases: int = 4, size: int = 96):
             rows=structure_rows(names, rng),
         ),
         sampling=sampling(names, rng),
+        noise=noise(names, rng),
+        repeatability=repeatability(names),
         lipschitz=lipschitz(names),
         criteria=criteria,
         criteria_sha256=criteria_hash(criteria),
@@ -283,6 +288,50 @@ def sampling(names, rng):
         trained_fraction=0.28125,
         rows=rows,
         statements=statements,
+    )
+
+
+def noise(names, rng):
+    rows = []
+    for name in names:
+        for method, bias in ((NET, 0.06), (TV, 0.1)):
+            for level in (0.5, 1.0, 2.0, 4.0):
+                spread = 0.03 * level * rng.uniform(0.95, 1.05)
+                wrong = bias * (1 + (0.4 * level**2 / 16 if method == NET else 0))
+                rows.append(
+                    NoiseRow(
+                        case=name,
+                        method=method,
+                        level=level,
+                        kind="gaussian",
+                        noise_std=0.01 * level,
+                        photons=None,
+                        relative_norm=0.014 * level,
+                        draws=4,
+                        nrmse=math.hypot(wrong, spread),
+                        nrmse_max=1.05 * math.hypot(wrong, spread),
+                        bias=wrong,
+                        spread=spread,
+                        gain=0.8,
+                    )
+                )
+    return NoiseSection(
+        description="Gaussian noise in multiples of the scan's own level; 4 draws at each level.", trained=(0.5, 1.5), rows=rows
+    )
+
+
+def repeatability(names):
+    tried = (
+        ("same input", 0.0, ""),
+        ("in a batch", 3e-7, "first and last of three"),
+        ("device", None, "no GPU on this machine"),
+    )
+    return RepeatabilitySection(
+        rows=[
+            RepeatabilityRow(case=names[0], method=method, variation=what, difference=value, largest=value, note=note)
+            for method in (NET, TV)
+            for what, value, note in tried
+        ]
     )
 
 

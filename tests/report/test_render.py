@@ -161,6 +161,22 @@ def test_sampling_and_layer_tables_equal_the_document(page, full):
         check(record, "Bound", row.upper)
 
 
+def test_noise_and_repeatability_tables_equal_the_document(page, full):
+    shown = {(r["Method"][0], r["Case"][0], float(r["Level"][1])): r for r in page.records("noise-rows")}
+    for row in full.noise.rows:
+        for head, value in (("NRMSE", row.nrmse), ("Bias", row.bias), ("Spread", row.spread), ("Gain of noise", row.gain)):
+            check(shown[row.method, row.case, row.level], head, value)
+    found = {(r["Method"][0], r["What was varied"][0]): r for r in page.records("repeatability-rows")}
+    for row in full.repeatability.rows:
+        check(found[row.method, row.variation], "Change of the image", row.difference)
+
+
+def test_the_worst_case_stands_beside_the_noise_of_the_same_norm(html):
+    figure = re.search(r'<figure id="figure-noise-worst".*?</figure>', html, re.DOTALL).group()
+    assert "worst found" in figure
+    assert "noise" in figure
+
+
 def test_every_upper_bound_is_shown_with_its_value_or_its_reason(page, full):
     for record, row in zip(page.records("bounds-table"), full.lipschitz.bounds, strict=True):
         check(record, "Bound", row.upper)

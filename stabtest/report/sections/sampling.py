@@ -1,4 +1,4 @@
-"""Sections 10, 11 and 14: sampling, and the tests that this version of the tool does not have."""
+"""Section 10: fewer and more samples than the network was trained for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from stabtest.report.charts import Band, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
 from stabtest.report.numbers import many, setting
 from stabtest.report.verdict_words import interval
-from stabtest.report.wording import NOT_IN_DOCUMENT
 
 Key = tuple[str, int]
 
@@ -43,20 +42,6 @@ def sampling(document: Document) -> Section:
         blocks += shown
     blocks.append(_rows(document, section.rows))
     return Section(10, "sampling", "Fewer and more samples", tuple(blocks), "run")
-
-
-def noise(document: Document) -> Section:
-    """Noise and dose: not a test of this version."""
-    words = [Paragraph(NOT_IN_DOCUMENT.replace("such test", "sweep over noise or dose"), "absent")]
-    if document.worst_case is not None and document.worst_case.rows:
-        words.append(Paragraph("Gaussian noise of the same norm as each perturbation found is in section 8.", "note"))
-    return Section(11, "noise", "Noise and dose", tuple(words), "not run")
-
-
-def shift(document: Document) -> Section:
-    """Shift, subgroups and repeatability: not tests of this version."""
-    words = NOT_IN_DOCUMENT.replace("such test", "test of distribution shift, subgroups or repeatability")
-    return Section(14, "shift", "Shift, subgroups, repeatability", (Paragraph(words, "absent"),), "not run")
 
 
 def _groups(document: Document, rows: Sequence[SamplingRow]) -> dict[Key, list[SamplingRow]]:

@@ -1,0 +1,47 @@
+"""Section 14: repeatability, and the tests of shift that this version of the tool does not have."""
+
+from __future__ import annotations
+
+from stabtest.findings.document import Document
+from stabtest.report import tables
+from stabtest.report.blocks import Block, Paragraph, Section, Table
+from stabtest.report.methods import method_order
+from stabtest.report.wording import NOT_IN_DOCUMENT
+
+_TITLE = "Shift, subgroups, repeatability"
+
+
+def shift(document: Document) -> Section:
+    """The same measurement again under conditions that should not matter."""
+    absent = NOT_IN_DOCUMENT.replace("such test", "test of distribution shift or subgroups")
+    section = document.repeatability
+    if section is None or not section.rows:
+        words = (
+            NOT_IN_DOCUMENT.replace("such test", "test of distribution shift or subgroups") + " Repeatability was not tried."
+        )
+        return Section(14, "shift", _TITLE, (Paragraph(words, "absent"),), "not run")
+    order = method_order(document, [row.method for row in section.rows])
+    rows = sorted(section.rows, key=lambda row: order.index(row.method))
+    body = tables.rows(
+        tables.words(row.method for row in rows),
+        tables.words(row.case for row in rows),
+        tables.words(row.variation for row in rows),
+        tables.measured([row.difference for row in rows], digits=2),
+        tables.measured([row.largest for row in rows], digits=2),
+        tables.words(row.note for row in rows),
+    )
+    heads = ("Method", "Case", "What was varied", "Change of the image", "Largest pixel", "Note")
+    note = (
+        "Change: relative to the norm of the image. Largest pixel: relative to the largest pixel. Rounding in single precision gives "
+        "some 1e-7 to 1e-5."
+    )
+    blocks: list[Block] = [
+        Paragraph(
+            "One measurement is reconstructed again under conditions that should not matter: the same call, other measurements beside it in a "
+            "batch, another seed of the random numbers, another number of threads, double precision, another device.",
+            "method",
+        ),
+        Table("repeatability-rows", "Repeatability", heads, body, note=note, numeric=(False, False, False, True, True, False)),
+        Paragraph(absent, "absent"),
+    ]
+    return Section(14, "shift", _TITLE, tuple(blocks), "run")
