@@ -122,10 +122,11 @@ def _beside(document: Document, groups: dict[Key, list[NoiseRow]], methods: list
 
 def _summary(groups: dict[Key, list[NoiseRow]]) -> Table:
     keys = list(groups)
+    counted = any(row.photons is not None for rows in groups.values() for row in rows)
     body = tables.rows(
         tables.words(key[0] for key in keys),
         tables.settings([key[1] for key in keys]),
-        tables.measured([tables.median(r.photons for r in groups[k]) for k in keys]),
+        *([tables.measured([tables.median(r.photons for r in groups[k]) for k in keys])] if counted else []),
         tables.measured([tables.median(r.relative_norm for r in groups[k]) for k in keys]),
         tables.counts([len(groups[k]) for k in keys]),
         tables.measured([tables.median(r.nrmse for r in groups[k]) for k in keys]),
@@ -134,20 +135,12 @@ def _summary(groups: dict[Key, list[NoiseRow]]) -> Table:
         tables.measured([tables.median(r.spread for r in groups[k]) for k in keys]),
         tables.measured([tables.median(r.gain for r in groups[k]) for k in keys]),
     )
-    heads = (
-        "Method",
-        "Level",
-        "Photons",
-        "‖noise‖ / ‖y‖",
-        "Cases",
-        "NRMSE, median",
-        "NRMSE, largest",
-        "Bias",
-        "Spread",
-        "Gain of noise",
-    )
+    photons = ("Photons",) if counted else ()
+    measures = ("‖noise‖ / ‖y‖", "Cases", "NRMSE, median", "NRMSE, largest", "Bias", "Spread", "Gain of noise")
+    heads = ("Method", "Level", *photons, *measures)
     note = "Medians over cases of means over draws. Gain: change of the image over the norm of the noise, from the measurement it was added to."
-    return Table("noise-summary", "Error by level of noise", heads, body, note=note, numeric=(False, *[True] * 9))
+    numeric = (False, *[True] * (len(heads) - 1))
+    return Table("noise-summary", "Error by level of noise", heads, body, note=note, numeric=numeric)
 
 
 def _rows(document: Document, unsorted: Sequence[NoiseRow]) -> Table:
