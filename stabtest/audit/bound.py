@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stabtest.audit.cases import make_case
 from stabtest.audit.laboratory import to_device
 from stabtest.audit.measures import lipschitz_test
+from stabtest.audit.multipliers import read_multipliers, write_multipliers
 from stabtest.audit.plan import Plan
 from stabtest.audit.simulate import derived_seed
 from stabtest.findings.document import LipschitzSection
 from stabtest.findings.records import BoundRow, Bracket, LayerRow, NormalisedRow
 from stabtest.stability.lipschitz import BoundProgress
 
+if TYPE_CHECKING:
+    from stabtest.bounds.lattice.forms import Multipliers
 
-def lipschitz_section(plan: Plan, *, seconds: float | None = None, progress: BoundProgress | None = None) -> LipschitzSection:
+
+def lipschitz_section(
+    plan: Plan, *, seconds: float | None = None, folder: Path | None = None, progress: BoundProgress | None = None
+) -> LipschitzSection:
     """Layer table, brackets and bounds of the method under test on the first case.
 
     Parameters
@@ -23,6 +30,8 @@ def lipschitz_section(plan: Plan, *, seconds: float | None = None, progress: Bou
         From `stabtest.audit.make_plan`.
     seconds
         As in `stabtest.stability.LipschitzTest`; that of the configuration if not given.
+    folder
+        Where multipliers of the slowest bound are kept; it goes on from those that an earlier run has left there.
     progress
         Called as ``progress(what, done, planned)``.
 
@@ -34,7 +43,11 @@ def lipschitz_section(plan: Plan, *, seconds: float | None = None, progress: Bou
     case = to_device(make_case(plan.config, 0), plan.device)
     test = lipschitz_test(plan.config, seconds=seconds)
     seed = derived_seed(plan.config.audit.seed, "lipschitz", case.name)
-    rows = test.measure(plan.subjects[0].method, case, seed=seed, tell_bound=progress).rows
+    start = None if folder is None else read_multipliers(folder, plan)
+    kept: list[Multipliers] = []
+    rows = test.measure(plan.subjects[0].method, case, seed=seed, tell_bound=progress, start=start, keep=kept.append).rows
+    if folder is not None and kept:
+        write_multipliers(kept[0], folder, plan)
     return LipschitzSection(
         layers=[row for row in rows if isinstance(row, LayerRow)],
         brackets=[row for row in rows if isinstance(row, Bracket)],

@@ -33,7 +33,19 @@ _NOT_MEASURING = frozenset(
     f"stabtest/audit/{name}.py"
     for name in (
         *("__init__", "assemble", "bound", "brackets", "conduct", "config", "config_file", "engine", "fingerprint", "gates"),
-        *("judge", "limits", "pictures", "plan", "privacy", "provenance", "rejudge", "store", "template", "witnesses"),
+        *(
+            "judge",
+            "limits",
+            "multipliers",
+            "pictures",
+            "plan",
+            "privacy",
+            "provenance",
+            "rejudge",
+            "store",
+            "template",
+            "witnesses",
+        ),
     )
 )
 """Files of the audit that lay out, store, judge or describe: they can change without a new run. A file that is not named

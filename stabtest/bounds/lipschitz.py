@@ -18,6 +18,7 @@ from stabtest.bounds.call import Call, Gain, Status
 from stabtest.bounds.compose import Layer, compose, recombine
 from stabtest.bounds.floor import floor
 from stabtest.bounds.graph import Graph, trace
+from stabtest.bounds.lattice.forms import Multipliers
 from stabtest.bounds.linear import linear_replay
 from stabtest.bounds.several import PRODUCT, GlobalBound, Progress, further_bounds, smallest
 from stabtest.bounds.table import layer_rows, status_of
@@ -87,6 +88,11 @@ class LipschitzBound:
         return pd.DataFrame([row.model_dump() for row in self.rows], columns=list(LayerRow.model_fields))
 
     @property
+    def multipliers(self) -> Multipliers | None:
+        """Of the semidefinite bound, to go on from (``start`` of `lipschitz`)."""
+        return next((bound.multipliers for bound in self.bounds if bound.multipliers is not None), None)
+
+    @property
     def costliest(self) -> tuple[LayerRow, ...]:
         """The three rows with the largest share of the total in log scale."""
         return tuple(sorted(self.rows, key=lambda row: -(row.log_share or 0.0))[:3])
@@ -136,6 +142,7 @@ def lipschitz(
     rules: Mapping[str, Callable[[Call], Gain]] | None = None,
     jacobian_steps: int = 8,
     seconds: float = 0.0,
+    start: Multipliers | None = None,
     progress: Progress | None = None,
     generator: torch.Generator | None = None,
 ) -> LipschitzBound:
@@ -157,6 +164,8 @@ def lipschitz(
     seconds
         Processor time for smaller bounds than the product of the layers (`stabtest.bounds.several`); with 0 there is none of them and no
         floor.
+    start
+        ``multipliers`` of an earlier bound of the same network, from which the slowest of them goes on.
     progress
         Told where the slowest of them stands.
     generator
@@ -199,6 +208,7 @@ def lipschitz(
                 seconds=0.0 if rules else seconds,
                 generator=generator,
                 small=_smaller(module, example, constants, generator) if seconds > 0 else None,
+                start=start,
                 progress=progress,
             ),
         )

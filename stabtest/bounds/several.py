@@ -25,6 +25,7 @@ import torch
 
 from stabtest.bounds.call import Status
 from stabtest.bounds.graph import Graph
+from stabtest.bounds.lattice.forms import Multipliers
 from stabtest.bounds.lattice.semidefinite import semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
 from stabtest.bounds.linear import LinearReplay, linear_replay
@@ -62,6 +63,8 @@ class GlobalBound:
         Processor time.
     failure
         Probability that it is not a bound.
+    multipliers
+        Of the semidefinite bound: where another run can go on.
     """
 
     name: str
@@ -70,6 +73,7 @@ class GlobalBound:
     note: str
     seconds: float = 0.0
     failure: float = 0.0
+    multipliers: Multipliers | None = None
 
 
 def smallest(bounds: Sequence[GlobalBound]) -> GlobalBound:
@@ -89,6 +93,7 @@ def further_bounds(
     seconds: float,
     generator: torch.Generator,
     small: Graph | None = None,
+    start: Multipliers | None = None,
     progress: Progress | None = None,
 ) -> tuple[GlobalBound, ...]:
     """The bounds beyond the product.
@@ -104,6 +109,8 @@ def further_bounds(
         Draws starts of Lanczos iterations and samples of frequencies.
     small
         The same network on a smaller image, on which the semidefinite bound finds its start sooner; the bound is for ``graph``.
+    start
+        Multipliers of an earlier run, where the semidefinite bound goes on.
     progress
         Told where the semidefinite bound stands.
     """
@@ -114,7 +121,7 @@ def further_bounds(
         _timed(REGIONS, lambda: _regions(linear_replay(graph), seconds, generator)),
         _timed(ABSOLUTE, lambda: _absolute(linear_replay(graph))),
         _timed(LOOPS, lambda: _loops(linear_replay(graph), seconds, generator)),
-        _timed(SEMIDEFINITE, lambda: _semidefinite(graph, small or graph, seconds, generator, progress)),
+        _timed(SEMIDEFINITE, lambda: _semidefinite(graph, small or graph, seconds, start, generator, progress)),
     )
     if first[-1].upper is not None:
         return first
@@ -196,14 +203,19 @@ def _chance(failure: float) -> str:
 
 
 def _semidefinite(
-    graph: Graph, small: Graph, seconds: float, generator: torch.Generator, progress: Progress | None
+    graph: Graph,
+    small: Graph,
+    seconds: float,
+    start: Multipliers | None,
+    generator: torch.Generator,
+    progress: Progress | None,
 ) -> GlobalBound:
     found = semidefinite_bound(
-        translate(graph), replay=linear_replay(small), seconds=seconds, progress=progress, generator=generator
+        translate(graph), replay=linear_replay(small), seconds=seconds, start=start, progress=progress, generator=generator
     )
     rows, columns = found.torus
     note = (
         f"checked at all frequencies of a torus of {rows} x {columns} points ({found.frequencies} of the coarsest grid, each with "
         f"its mirror image), {found.seconds_checking:.0f} s of the time"
     )
-    return GlobalBound(SEMIDEFINITE, found.upper, "certified", note)
+    return GlobalBound(SEMIDEFINITE, found.upper, "certified", note, multipliers=found.multipliers)

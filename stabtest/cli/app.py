@@ -138,7 +138,12 @@ def bound(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Also write bound.json and layers.csv there.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Also write bound.json and layers.csv there, and what another run goes on from.",
+        ),
     ] = None,
     device: Device = "cpu",
     debug: Debug = False,
@@ -151,7 +156,7 @@ def bound(
     plan = _plan(config, device=device, seed=None, command="stabtest bound")
     given = plan.config.lipschitz.seconds or BOUND_SECONDS if seconds is None else seconds
     with bounding(_console()) as progress:
-        section = lipschitz_section(plan, seconds=given, progress=progress)
+        section = lipschitz_section(plan, seconds=given, folder=out, progress=progress)
     print_bound(section, _console())
     if out is not None:
         typer.echo("\n".join(map(str, write_section(section, out))))

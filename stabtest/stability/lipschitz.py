@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,9 @@ from stabtest.errors import ConfigError
 from stabtest.findings.records import BoundRow, Bracket, LayerRow, NormalisedRow
 from stabtest.search import jacobian_norm
 from stabtest.stability.cases import Case, Method, Outcome, Progress
+
+if TYPE_CHECKING:
+    from stabtest.bounds.lattice.forms import Multipliers
 
 NORMALISATIONS = frozenset({"instance_norm", "layer_norm", "group_norm", "rms_norm"})
 """Operations whose constant everywhere is that of constant images."""
@@ -76,6 +79,8 @@ class LipschitzTest:
         progress: Progress | None = None,
         found_gain: float | None = None,
         tell_bound: BoundProgress | None = None,
+        start: Multipliers | None = None,
+        keep: Callable[[Multipliers], object] | None = None,
     ) -> Outcome:
         """Layer table, bracket of the network alone, and bracket from measurement to image.
 
@@ -90,6 +95,8 @@ class LipschitzTest:
             Called after each of the three parts.
         tell_bound
             Called as ``tell_bound(what, done, planned)`` by the slowest of the upper bounds.
+        start, keep
+            Multipliers of an earlier run of the slowest bound, where it goes on; and what is told those of this run.
         found_gain
             Largest gain that a worst-case search found for this case, in the measurement domain; it counts if it beats the
             Jacobian.
@@ -134,10 +141,13 @@ class LipschitzTest:
             constants=constants,
             jacobian_steps=steps,
             seconds=self.seconds,
+            start=start,
             progress=tell_bound,
             generator=torch.Generator().manual_seed(seed),
         )
         tell(2, 3)
+        if keep is not None and bound.multipliers is not None:
+            keep(bound.multipliers)
         alone = Bracket(
             name="network alone",
             case=case.name,

@@ -27,6 +27,7 @@ from stabtest.bounds.lattice.network import Lattice
 from stabtest.bounds.lattice.seek import HOPELESS, KAPPAS, NotPositiveError, Progress, Seeker, batch_of, first_sample, raised
 from stabtest.bounds.lattice.start import primal_start
 from stabtest.bounds.linear import LinearReplay
+from stabtest.errors import BoundsError
 
 MARGINS = (0.1, 0.3)
 """Of the two ascents of the primal problem: one to start from, one for what it lacks at some frequencies."""
@@ -70,6 +71,7 @@ def semidefinite_bound(
     *,
     replay: LinearReplay | None = None,
     seconds: float = math.inf,
+    start: Multipliers | None = None,
     progress: Progress | None = None,
     generator: torch.Generator | None = None,
 ) -> SemidefiniteBound:
@@ -84,6 +86,8 @@ def semidefinite_bound(
         better start (`stabtest.bounds.lattice.start`).
     seconds
         Processor time after which no better multipliers are sought; the check takes what it takes.
+    start
+        Multipliers of an earlier run to go on from; whatever they are, what is checked at the end is a bound.
     progress
         Told of the steps of the search and of the frequencies checked.
     generator
@@ -93,6 +97,8 @@ def semidefinite_bound(
     ------
     NotPositiveError
         If no multipliers are found for which the form is positive.
+    BoundsError
+        If ``start`` has other variables or channels than the network.
 
     Examples
     --------
@@ -114,7 +120,9 @@ def semidefinite_bound(
     if replay is not None:
         starts = (primal_start(lattice, replay, sample, margin=margin, generator=generator) for margin in MARGINS)
         spares = [start for start in starts if start is not None]
-    first = 1 if lattice.depth > 1 else len(sample)  # frequency zero stands for many finer ones already
+    if start is not None:
+        spares = [_fitting(start, lattice), *spares]
+    first = 1 if lattice.depth > 1 and start is None else len(sample)  # frequency zero stands for many finer ones already
     seeker = Seeker(lattice, sample[:first], deadline=begin + seconds, progress=progress, spares=spares)
     kappas = KAPPAS[1:] if spares else KAPPAS
     seeker.descend(kappas if first == len(sample) else kappas[:2])
@@ -131,7 +139,8 @@ def semidefinite_bound(
     safe = seeker.multipliers
     seeker.polish()
     middle = time.process_time()
-    found, rho = _certified(seeker, (seeker.multipliers, safe), everywhere, progress)
+    candidates = (*([spares[0]] if start is not None and _better(seeker, spares[0]) else []), seeker.multipliers, safe)
+    found, rho = _certified(seeker, candidates, everywhere, progress)
     return SemidefiniteBound(
         upper=math.sqrt(rho),
         sought=math.sqrt(float(found.rho)),
@@ -141,6 +150,26 @@ def semidefinite_bound(
         seconds_checking=time.process_time() - middle,
         multipliers=Multipliers(torch.tensor(rho, dtype=torch.float64), found.weights),
     )
+
+
+def _fitting(start: Multipliers, lattice: Lattice) -> Multipliers:
+    """Positive multipliers of this network, in double precision."""
+    wanted = {index: (variable.channels,) for index, variable in enumerate(lattice.variables) if index}
+    given = {index: tuple(weight.shape) for index, weight in start.weights.items()}
+    if given != wanted or not all(bool((weight > 0).all()) for weight in (start.rho, *start.weights.values())):
+        raise BoundsError(
+            "start of the semidefinite bound", expected=f"positive multipliers of shapes {wanted}", came=str(given)
+        )
+    return Multipliers(
+        start.rho.to(torch.float64), {index: weight.to(torch.float64) for index, weight in start.weights.items()}
+    )
+
+
+def _better(seeker: Seeker, start: Multipliers) -> bool:
+    """Whether an earlier run's multipliers still are the best on the sample: there was no time, or nothing to gain."""
+    with torch.no_grad():
+        rho = raised(seeker.forms, start, seeker.given, float(start.rho))
+    return rho is not None and rho <= float(seeker.multipliers.rho)
 
 
 def _certified(

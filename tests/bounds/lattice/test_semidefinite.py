@@ -18,6 +18,7 @@ from stabtest.bounds.lattice.seek import NotPositiveError
 from stabtest.bounds.lattice.semidefinite import certify, semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
 from stabtest.bounds.linear import linear_replay
+from stabtest.errors import BoundsError
 
 
 class Net(nn.Module):
@@ -245,3 +246,28 @@ def test_a_form_that_is_given_the_primal_start_ends_where_it_does_without():
     lattice = translate(graph)
     near = semidefinite_bound(lattice, replay=linear_replay(graph)).upper
     assert near == pytest.approx(semidefinite_bound(lattice).upper, rel=0.02)
+
+
+def denoiser(width):
+    layers = (nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
+    return shaken(nn.Sequential(*layers, nn.Conv2d(width, 1, 3, padding=1)), 3)
+
+
+def lattice_of(network):
+    return translate(trace(network, torch.zeros(1, 1, 12, 12, dtype=torch.float64)))
+
+
+def test_a_run_goes_on_from_the_multipliers_of_an_earlier_one():
+    """A search without time keeps what it is given: no worse than the earlier bound, and far better than its own start."""
+    lattice = lattice_of(denoiser(4))
+    whole = semidefinite_bound(lattice)
+    cold = semidefinite_bound(lattice, seconds=0.0)
+    warm = semidefinite_bound(lattice, seconds=0.0, start=whole.multipliers)
+    assert warm.upper <= whole.upper * 1.05
+    assert cold.upper > 1.2 * warm.upper
+
+
+def test_multipliers_of_another_network_are_refused():
+    found = semidefinite_bound(lattice_of(denoiser(2)), seconds=0.0)
+    with pytest.raises(BoundsError, match="start of the semidefinite bound"):
+        semidefinite_bound(lattice_of(denoiser(3)), start=found.multipliers)
