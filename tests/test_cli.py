@@ -191,6 +191,13 @@ def test_bound_writes_its_section_and_its_layers(project):
     assert [each["name"] for each in section["bounds"] if each["upper"] is not None] == ["product of the layers"]
 
 
+def test_bound_goes_on_from_what_an_earlier_run_has_left(project):
+    for _ in range(2):
+        result = call("bound", "tiny.toml", "--seconds", "1", "--out", "again")
+        assert result.exit_code == 0, result.output
+    assert (project / "again" / "multipliers.safetensors").stat().st_size > 0
+
+
 def test_zoo_lists_and_prints_cards():
     assert "unet-mri" in call("zoo").stdout
     assert "description" in call("zoo", "tv").stdout

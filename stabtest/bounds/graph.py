@@ -89,6 +89,17 @@ class Graph:
     output_shape: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def read(self) -> list[int]:
+        """Nodes that an output depends on, in order of execution, the input first; what nobody reads may be anything."""
+        pending, found = list(self.outputs), {0}
+        while pending:
+            position = pending.pop()
+            if position not in found:
+                found.add(position)
+                pending.extend(self.nodes[position].operands)
+        return sorted(found)
+
 
 def trace(
     module: nn.Module, example: Tensor, *, constants: Sequence[Any] = (), generator: torch.Generator | None = None

@@ -94,11 +94,6 @@ class LinearReplay:
         return self.graph.nodes[0].shape
 
     @property
-    def read(self) -> list[int]:
-        """Nodes that an output depends on, in order of execution, the input first."""
-        return sorted(_read(self.graph))
-
-    @property
     def is_complex(self) -> bool:
         """Whether ``dx`` is complex."""
         return self.graph.nodes[0].dtype.is_complex
@@ -188,7 +183,7 @@ class LinearReplay:
         gate_of = {gate.position: gate for gate in self.gates}
         values: dict[int, Any] = {0: x.detach().to("cpu", torch.complex128 if self.is_complex else torch.float64)}
         found: list[Tensor] = []
-        for position in self.read[1:]:
+        for position in self.graph.read[1:]:
             node = self.graph.nodes[position]
             operands = [values[place] for place in node.operands]
             if node.item is not None:
@@ -250,7 +245,7 @@ def linear_replay(graph: Graph) -> LinearReplay:
         raise BoundsError("linear replay", expected="an output that depends on the input", came="a constant")
     gates: list[Gate] = []
     actions: list[Action | None] = []
-    read = _read(graph)
+    read = set(graph.read)
     for position, node in enumerate(graph.nodes):
         if position not in read:
             actions.append(None)
@@ -267,17 +262,6 @@ def linear_replay(graph: Graph) -> LinearReplay:
         else:
             actions.append(difference_action(node.call))
     return LinearReplay(graph, tuple(gates), tuple(actions))
-
-
-def _read(graph: Graph) -> set[int]:
-    """Nodes that an output depends on; what nobody reads may be anything."""
-    pending, found = list(graph.outputs), {0}
-    while pending:
-        position = pending.pop()
-        if position not in found:
-            found.add(position)
-            pending.extend(graph.nodes[position].operands)
-    return found
 
 
 def windows(u: Tensor, window: Sequence[int]) -> Tensor:

@@ -128,7 +128,7 @@ def positive_bound(replay: LinearReplay, *, steps: int = 100, tolerance: float =
 def _square(replay: LinearReplay, gate_of: dict[int, Gate], actions: Sequence[Action | None], p: Tensor) -> Tensor:
     """``||F(p)||^2``."""
     values: dict[int, Any] = {0: p}
-    for position in replay.read[1:]:
+    for position in replay.graph.read[1:]:
         node = replay.graph.nodes[position]
         operands = [values[place] for place in node.operands]
         gate, act = gate_of.get(position), actions[position]

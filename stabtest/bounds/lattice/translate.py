@@ -65,9 +65,9 @@ class _Translator(Builder):
         self.place: dict[int, int] = {}
 
     def translated(self) -> Lattice:
-        """All nodes, in order of execution."""
-        for index, node in enumerate(self.graph.nodes):
-            self.place[index] = self._step(node)
+        """All nodes that the output depends on, in order of execution."""
+        for index in self.graph.read:
+            self.place[index] = self._step(self.graph.nodes[index])
         return self.finish(self.place[self.graph.outputs[0]])
 
     def _step(self, node: Node) -> int:
