@@ -1,9 +1,10 @@
 """Upper bounds of the Lipschitz constant beside one another, with the floor that they cannot pass and the gain that was found.
 
-For trained networks (the small one of ``experiments/own_network``, the convolutional blocks of the deep cascade, the U-Nets of the
-zoo) and, with ``--networks lecture-unet``, for the U-Net of the lecture with random weights (1.9 million, 320 x 320 pixels): the product of the
-layers, the loop transformation, the semidefinite bound per frequency, the floor, and the largest norm of a Jacobian at the phantoms
-tried and at worst-case points beside them. Times are processor time of one thread.
+For trained networks (the small one of ``experiments/own_network``, a block of the deep cascade, the whole cascade and AUTOMAP from
+measurement to image, the U-Nets of the zoo) and, with ``--networks lecture-unet``, for the U-Net of the lecture with random weights
+(1.9 million, 320 x 320 pixels): the product of the layers and that of linear regions, the loop transformation, the semidefinite
+bound per frequency, the floor, and the largest norm of a Jacobian at the inputs tried and beside them. Times are processor time
+of one thread.
 
     python -m benchmarks.bounds --out runs/bounds.jsonl --seconds 600
     python -m benchmarks.bounds --out runs/bounds.jsonl --report
@@ -19,8 +20,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -30,6 +33,7 @@ from torch import Tensor, nn
 
 import reconstructors
 from experiments.own_network.my_network import make
+from experiments.training.recipes import RECIPES
 from reconstructors.cascade import Cascade
 from reconstructors.unet import UNet
 from stabtest.bounds.compose import compose
@@ -38,12 +42,13 @@ from stabtest.bounds.graph import Graph, trace
 from stabtest.bounds.lattice.semidefinite import semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
 from stabtest.bounds.linear import linear_replay
-from stabtest.bounds.loops import loop_bound
+from stabtest.bounds.loops import cut, loop_bound
+from stabtest.errors import BoundsError
 from stabtest.operators import Identity
 from stabtest.search import jacobian_norm
 
 ROOT = Path(__file__).parents[1]
-METHODS = ("product", "loops", "semidefinite", "floor", "found")
+METHODS = ("product", "regions", "loops", "semidefinite", "floor", "found")
 ROUNDS, ASCENT = 4, 30
 """Images tried for the gain found, and power iterations at each."""
 
@@ -91,14 +96,49 @@ def lecture_unet() -> nn.Module:
     return UNet(channels=1, width=32, depth=3, norm=None)
 
 
-NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
-    "own-network": (own_network, 2, 64),
-    "cascade-mri, block 1": (cascade_block, 2, 128),
-    "fbpconvnet-ell50": (of_zoo("fbpconvnet-ell50"), 1, 64),
-    "unet-mri": (of_zoo("unet-mri"), 2, 64),
-    "lecture-unet": (lecture_unet, 1, 320),
+@dataclass(frozen=True)
+class Subject:
+    """A network with what it is given.
+
+    ``images(seed)`` makes an input; ``constants`` are the further arguments of ``forward``.
+    """
+
+    network: nn.Module
+    images: Callable[[int], Tensor]
+    size: int
+    constants: tuple[Any, ...] = ()
+
+
+def on_images(create: Callable[[], nn.Module], channels: int, size: int) -> Callable[[], Subject]:
+    """A network that takes an image."""
+    return lambda: Subject(create().eval(), partial(image, channels, size), size)
+
+
+def on_measurements(name: str, size: int) -> Callable[[], Subject]:
+    """A network of the zoo that takes measurements and operator: those of phantoms, scaled as it expects them."""
+
+    def load() -> Subject:
+        operator = replace(RECIPES[name], size=size).build_operator()
+
+        def measurement(seed: int) -> Tensor:
+            y = operator.forward(image(1, size, seed=seed).to(torch.complex64))
+            return y / operator.pseudo_inverse(y).abs().max()
+
+        return Subject(of_zoo(name)().eval(), measurement, size, (operator,))
+
+    return load
+
+
+NETWORKS: dict[str, Callable[[], Subject]] = {
+    "own-network": on_images(own_network, 2, 64),
+    "cascade-mri, block 1": on_images(cascade_block, 2, 128),
+    "cascade-mri": on_measurements("cascade-mri", 64),
+    "automap-mri": on_measurements("automap-mri", 40),
+    "fbpconvnet-ell50": on_images(of_zoo("fbpconvnet-ell50"), 1, 64),
+    "unet-mri": on_images(of_zoo("unet-mri"), 2, 64),
+    "lecture-unet": on_images(lecture_unet, 1, 320),
 }
-"""How it is made, its channels and the side of its images."""
+"""How each is made; cascade and AUTOMAP from measurement to image, at the scale that they are given."""
 
 
 @dataclass(frozen=True)
@@ -109,55 +149,61 @@ class Row:
     size: int
     parameters: int
     method: str
-    value: float
+    value: float | None
     seconds: float
     note: str
 
 
 def measure(name: str, method: str, *, seconds: float) -> Row:
     """Run one method on one network."""
-    create, channels, size = NETWORKS[name]
-    network = create().eval()
-    example = image(channels, size, seed=0)
-    graph = trace(network, example)
+    subject = NETWORKS[name]()
+    graph = trace(subject.network, subject.images(0), constants=subject.constants)
     begin = time.process_time()
-    value, note = by(method, graph, network, example, seconds)
+    value, note = by(method, graph, subject, seconds)
     spent = time.process_time() - begin
-    return Row(name, size, sum(p.numel() for p in network.parameters()), method, value, round(spent, 1), note)
+    parameters = sum(p.numel() for p in subject.network.parameters())
+    return Row(name, subject.size, parameters, method, value, round(spent, 1), note)
 
 
-def by(method: str, graph: Graph, network: nn.Module, example: Tensor, seconds: float) -> tuple[float, str]:
-    """Value and note."""
+def by(method: str, graph: Graph, subject: Subject, seconds: float) -> tuple[float | None, str]:
+    """Value and note; None where the method does not apply."""
     generator = torch.Generator().manual_seed(0)
-    match method:
-        case "product":
-            total = compose(graph)[1]
-            assert total is not None
-            return total, ""
-        case "loops":
-            loops = loop_bound(linear_replay(graph), generator=generator)
-            return loops.value, f"{loops.norms} norms, failure {loops.failure:.0e}"
-        case "semidefinite":
-            replay = linear_replay(graph if example.shape[-1] <= 64 else trace(network, example[..., :64, :64]))
-            found = semidefinite_bound(translate(graph), replay=replay, seconds=seconds, generator=generator, progress=tell)
-            return found.upper, f"torus {found.torus[0]} x {found.torus[1]}, check {found.seconds_checking:.1f} s"
-        case "floor":
-            return floor(linear_replay(graph), image=example, generator=generator).value, ""
-        case _:
-            return gain_found(network, example), f"{ROUNDS} images"
+    try:
+        match method:
+            case "product":
+                return compose(graph)[1], ""
+            case "regions":
+                replay = linear_replay(graph)
+                loops = loop_bound(replay, parts=cut(replay.gates), generator=generator)
+                return loops.value, f"{loops.norms} norms, failure {loops.failure:.0e}"
+            case "loops":
+                loops = loop_bound(linear_replay(graph), generator=generator)
+                return loops.value, f"{loops.norms} norms, failure {loops.failure:.0e}"
+            case "semidefinite":
+                example = subject.images(0)
+                replay = linear_replay(graph if subject.size <= 64 else trace(subject.network, example[..., :64, :64]))
+                found = semidefinite_bound(translate(graph), replay=replay, seconds=seconds, generator=generator, progress=tell)
+                return found.upper, f"torus {found.torus[0]} x {found.torus[1]}, check {found.seconds_checking:.1f} s"
+            case "floor":
+                return floor(linear_replay(graph), image=subject.images(0), generator=generator).value, ""
+            case _:
+                return gain_found(subject), f"{ROUNDS} images"
+    except BoundsError as error:
+        return None, f"does not apply: {error}"
 
 
-def gain_found(network: nn.Module, example: Tensor) -> float:
-    """Largest norm of the Jacobian at some images, and at the images moved along the direction that it amplifies most."""
-    shape = example.shape[1:]
-    space = Identity((1, example[0].numel()))
+def gain_found(subject: Subject) -> float:
+    """Largest norm of the Jacobian at some inputs, and at those moved along the direction that it amplifies most."""
+    first = subject.images(0)
+    shape = first.shape[1:]
+    space = Identity((1, first[0].numel()), is_complex=first.is_complex())
     best = 0.0
 
     def flat(x: Tensor, _: object) -> Tensor:
-        return network(x.reshape(-1, *shape)).reshape(len(x), 1, 1, -1)
+        return subject.network(x.reshape(-1, *shape), *subject.constants).reshape(len(x), 1, 1, -1)
 
     for seed in range(ROUNDS):
-        x = image(shape[0], shape[1], seed=seed).reshape(1, 1, 1, -1)
+        x = subject.images(seed).reshape(1, 1, 1, -1)
         for _ in range(3):
             found = jacobian_norm(flat, space, x, steps=ASCENT, generator=torch.Generator().manual_seed(seed))
             best = max(best, float(found.sigma[0]))
@@ -189,14 +235,27 @@ def read(path: Path) -> dict[tuple[str, str], Row]:
 
 def report(rows: dict[tuple[str, str], Row]) -> str:
     """A Markdown table."""
-    heads = ("Network", "Pixels", "Product", "Loops", "Semidefinite", "Floor", "Found", "Semidefinite / floor", "Seconds")
+    heads = (
+        "Network",
+        "Pixels",
+        "Product",
+        "Regions",
+        "Loops",
+        "Semidefinite",
+        "Floor",
+        "Found",
+        "Smallest / floor",
+        "Seconds",
+    )
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name in NETWORKS:
         own = {method: rows[name, method] for method in METHODS if (name, method) in rows}
         if not own:
             continue
-        cells = [f"{own[method].value:.4g}" if method in own else "-" for method in METHODS]
-        ratio = f"{own['semidefinite'].value / own['floor'].value:.2f}" if {"semidefinite", "floor"} <= own.keys() else "-"
+        values = {method: row.value for method, row in own.items() if row.value is not None}
+        cells = [f"{values[method]:.4g}" if method in values else "-" for method in METHODS]
+        bounds = [values[method] for method in METHODS[:4] if method in values]
+        ratio = f"{min(bounds) / values['floor']:.2f}" if bounds and "floor" in values else "-"
         times = " / ".join(f"{own[method].seconds:.0f}" if method in own else "-" for method in METHODS)
         size = next(iter(own.values())).size
         lines.append(f"| `{name}` | {size} x {size} | " + " | ".join(cells) + f" | {ratio} | {times} |")
@@ -224,7 +283,8 @@ def main() -> int:
                 rows[name, method] = row
                 with options.out.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps(asdict(row)) + "\n")
-                print(f"{name}: {method} {row.value:.5g} in {row.seconds:g} s {row.note}", flush=True)
+                shown = "-" if row.value is None else f"{row.value:.5g}"
+                print(f"{name}: {method} {shown} in {row.seconds:g} s {row.note}", flush=True)
     print(report(rows))
     return 0
 
