@@ -11,6 +11,7 @@ from typing import Literal
 from stabtest.findings.records import Interval, Record
 
 Quantity = Literal["value", "along the local phase", "magnitude"]
+"""What of an image is measured."""
 
 
 class TransferRow(Record):

@@ -17,16 +17,12 @@ measured as they are, against the magnitude ``|x + t| - |x|`` of the template.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
+from stabtest.findings.physics_rows import Quantity
 from stabtest.operators import LinearOperator
 from stabtest.stability.cases import Case
 from stabtest.stability.insertion import Insertion, insert_lesion
-
-Quantity = Literal["value", "along the local phase", "magnitude"]
-"""What of an image is measured."""
 
 
 def insert_disc(case: Case, fine: LinearOperator, *, site: tuple[int, int], diameter: float, contrast: float) -> Insertion:

@@ -27,7 +27,7 @@ from stabtest.stability.physics.disc import quantity, signal
 from stabtest.stability.physics.flatness import bias_rows, uniformity_row
 from stabtest.stability.physics.nps import LEAST_REALISATIONS, noise_map, noise_power
 from stabtest.stability.physics.realisations import realisations
-from stabtest.stability.physics.resolution import transfer_row
+from stabtest.stability.physics.resolution import edge_sites, transfer_row
 from stabtest.stability.physics.uniformity import hounsfield
 from stabtest.stability.structure import places
 
@@ -117,8 +117,9 @@ class ImageQualityTest:
         """
         scans = realisations(case, count=self.noise_realisations, seed=seed)
         edges = min(self.edge_realisations, len(scans))
-        sites = places(case, diameter=self.diameter_px, count=self.sites, seed=seed)
-        squares = places(case, diameter=float(self.noise_side_px), count=self.sites, seed=seed)
+        sites = edge_sites(case, diameter=self.diameter_px, count=self.sites, seed=seed)
+        # From its middle a square reaches 0.71 sides, and two of them do not overlap from 1.42 sides on.
+        squares = places(case, diameter=0.75 * self.noise_side_px, count=self.sites, seed=seed)
         total = len(scans) + edges * (len(self.contrasts) * self.sites + self.flat_object)
         run = _counting(method, case, total, progress)
         fine = case.operator.refine(FACTOR)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from stabtest.errors import DataError
 from stabtest.findings.physics_rows import TransferRow
 from stabtest.operators import LinearOperator
 from stabtest.stability.cases import Case
@@ -27,7 +28,7 @@ from stabtest.stability.physics.contrast import f50_interval
 from stabtest.stability.physics.disc import insert_disc, quantity, signal
 from stabtest.stability.physics.realisations import Realisations
 from stabtest.stability.physics.ttf import task_transfer
-from stabtest.stability.structure import LEAST_DETECTABILITY, detectability
+from stabtest.stability.structure import LEAST_DETECTABILITY, detectability, places
 
 LEAST_STEP = 0.1
 """Part of the edge's height that has to come back before its shape means anything."""
@@ -35,8 +36,53 @@ LEAST_CNR = 40.0
 """Height of the averaged edge over the standard error of its pixels. With a disc of 16 pixels in white noise, f50 then has a
 standard deviation of 2 % at 0.19 cycles per pixel and 4 % at 0.34, and its interval covers as stated (the tests)."""
 
+CLEARANCES = (1.0, 0.6)
+"""Least distances of a disc's centre from the border of the body, in diameters (and a pixel): with its window, or alone."""
+
 Run = Callable[[Tensor], Tensor]
 """Measurement ``(1, *range)`` to image ``(1, 1, H, W)``."""
+
+
+def edge_sites(case: Case, *, diameter: float, count: int, seed: int) -> tuple[tuple[int, int], ...]:
+    """Where discs go: into flat parts of the body, where there is room with the window around them, else with the disc alone.
+
+    Parameters
+    ----------
+    case
+        The case.
+    diameter
+        Of the disc, pixels.
+    count, seed
+        As in `stabtest.stability.structure.places`.
+
+    Raises
+    ------
+    DataError
+        If the body has no room for them, or the window of one would reach beyond the image.
+
+    Examples
+    --------
+    >>> from stabtest.operators import Identity
+    >>> image = torch.ones(1, 1, 32, 32)
+    >>> case = Case("a", "a", "other", Identity((32, 32)), image, truth=image)
+    >>> sites = edge_sites(case, diameter=10, count=1, seed=0)
+    >>> all(10 <= c <= 21 for c in sites[0])
+    True
+    """
+    roomy, tight = (share * diameter + 1 for share in CLEARANCES)
+    try:
+        return places(case, diameter=roomy, count=count, seed=seed)
+    except DataError:
+        sites = places(case, diameter=tight, count=count, seed=seed)
+    half, shape = math.ceil(diameter), case.reference_image.shape[-2:]
+    if not all(half <= c < n - half for site in sites for c, n in zip(site, shape)):
+        raise DataError(
+            f"case {case.name}: edge of a disc",
+            expected=f"{half} pixels around its centre inside the image",
+            came=f"centres {', '.join(map(str, sites))}",
+            remedy="use a smaller disc",
+        )
+    return sites
 
 
 def transfer_row(
@@ -66,7 +112,7 @@ def transfer_row(
     name
         Of the method.
     sites
-        Of the discs, at least ``diameter`` away from the border of the image.
+        Of the discs (`edge_sites`).
     diameter, contrast
         As in `stabtest.stability.physics.disc.insert_disc`.
 

@@ -13,9 +13,7 @@ from stabtest.networks.magnitude import Magnitude
 from stabtest.operators import Fourier, MultiCoilFourier, ifft2c
 from stabtest.stability.cases import Case, Method
 from stabtest.stability.physics.contrast import contrast_statements
-from stabtest.stability.physics.flatness import bias_rows
 from stabtest.stability.physics.image_quality import ImageQualityTest
-from stabtest.stability.physics.realisations import realisations
 
 SIZE = 64
 TEST = ImageQualityTest(diameter_px=12, noise_side_px=10, edge_realisations=4, noise_realisations=8)
@@ -144,7 +142,7 @@ def test_a_median_filter_is_not_linear_but_sharp_where_noise_is_weak(sinogram):
 @pytest.mark.parametrize("seed", range(20))
 def test_no_false_alarm_on_linear_methods(make_mri, make_ct, seed):
     mri, ct = make_mri(seed, size=SIZE), make_ct(seed, size=SIZE)
-    test = dataclasses.replace(EDGES, diameter_px=7.0)
+    test = dataclasses.replace(EDGES, diameter_px=8.0, noise_side_px=8)
     for method, case in ((DIRECT, mri), (MAGNITUDE, mri), (DIRECT, ct)):
         rows = of(test.measure(method, case, seed=seed), TransferRow)
         assert all(row.reliable for row in rows)
@@ -187,7 +185,8 @@ def test_the_noise_of_a_full_scan_is_white_with_half_the_variance(scan):
 
 
 def test_the_noise_of_filtered_back_projection_grows_with_frequency(sinogram):
-    (row,) = of(dataclasses.replace(TEST, noise_realisations=24).measure(DIRECT, sinogram), NoisePowerRow)
+    test = dataclasses.replace(TEST, noise_realisations=48, noise_side_px=16)
+    (row,) = of(test.measure(DIRECT, sinogram), NoisePowerRow)
     assert row.power[0] < 0.4 * max(row.power)
     assert row.peak_frequency > 0.2
 
@@ -199,16 +198,6 @@ def test_the_noise_of_a_denoiser_is_weaker_and_coarser(scan):
     )
     assert other.noise_std < one.noise_std
     assert other.mean_frequency < one.mean_frequency
-
-
-def test_bias_covers_zero_for_a_perfect_method_as_often_as_stated():
-    case = flat_case(size=32)
-    covered = []
-    for seed in range(2500):
-        images = ifft2c(torch.cat(realisations(case, count=3, seed=seed).measurements))
-        (row,) = bias_rows(images, case, case.truth, name="direct", sites=[(16, 15)], diameter=6, water=None)
-        covered.append((row.interval.lower <= 0, row.interval.upper >= 0))
-    assert np.mean(covered, 0) == pytest.approx(0.95, abs=0.02)
 
 
 def test_a_bias_is_found_and_given_in_hounsfield_units(sinogram):
@@ -256,7 +245,7 @@ def test_a_magnitude_method_is_measured_against_magnitudes(scan):
 
 def test_without_a_noise_level_sites_give_the_interval(sinogram):
     case = dataclasses.replace(sinogram, noise_std=None)
-    test = dataclasses.replace(TEST, sites=3, diameter_px=6.0, noise_side_px=6)
+    test = dataclasses.replace(TEST, sites=3, diameter_px=7.0, noise_side_px=6)
     outcome = test.measure(DIRECT, case)
     assert of(outcome, NoisePowerRow) == []
     assert outcome.witnesses == {}

@@ -55,6 +55,15 @@ def test_a_gaussian_blur_has_its_gaussian(sigma, centre, band_limited):
     assert found.falls_to(0.5).item() == pytest.approx(math.sqrt(math.log(2) / 2) / math.pi / sigma, rel=0.02)
 
 
+@pytest.mark.parametrize(("diameter", "error"), [(6.0, 0.06), (8.0, 0.05), (12.0, 0.03), (16.0, 0.02), (24.0, 0.02)])
+@pytest.mark.parametrize("band_limited", [False, True])
+def test_small_discs_are_as_accurate_as_written(diameter, error, band_limited):
+    t = template(diameter, band_limited=band_limited)
+    for sigma in (0.5, diameter / 10):
+        found = measured(filtered(t, gaussian(sigma)), t, diameter)
+        assert np.abs(found.transfer[0].numpy() - gaussian(sigma)(F)).max() < error
+
+
 def test_a_larger_disc_measures_a_wider_blur():
     t = template(24.0)
     found = measured(filtered(t, gaussian(2.0)), t, 24.0)
