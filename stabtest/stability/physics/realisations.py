@@ -3,9 +3,9 @@
 Noise is drawn as the case declares it, white and Gaussian of standard deviation ``sigma`` on the measured samples. What it is
 added to depends on what is known:
 
-- of a phantom, the noise-free measurement ``A x`` of its truth: every realisation has the case's own noise level. (``x`` lives
-  on the grid of the reconstruction. For noise and for the response to an inserted disc, itself drawn twice as fine, that is no
-  matter; errors of an image are measured elsewhere.)
+- of a phantom, the measurement without noise, or where that was not kept ``A x`` of its truth: every realisation has the case's
+  own noise level. (``x`` lives on the grid of the reconstruction. For noise and for the response to an inserted disc, itself drawn
+  twice as fine, that is no matter; errors of an image are measured elsewhere.)
 - otherwise the measurement ``y``, which has noise already. The realisations differ by noise of level ``sigma`` exactly, which
   is what a noise power spectrum needs, but a method sees noise of level ``sqrt 2 sigma``, and a network may smooth more then.
   ``ratio`` says so.
@@ -78,8 +78,11 @@ def realisations(case: Case, *, count: int, seed: int) -> Realisations:
     y, level = case.measurement, case.noise_std
     if level is None or not 0 < level < math.inf:
         return Realisations((y,), y, None)
-    known = case.truth is not None and case.truth_source == "phantom"
-    clean = case.operator.forward(case.truth).detach() if case.truth is not None and known else y
+    known, clean = True, case.noiseless
+    if clean is None and case.truth is not None and case.truth_source == "phantom":
+        clean = case.operator.forward(case.truth).detach()
+    if clean is None:
+        known, clean = False, y
     generator = torch.Generator().manual_seed(seed)
 
     def draw() -> Tensor:
