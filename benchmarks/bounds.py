@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ class Subject:
 
 def on_images(create: Callable[[], nn.Module], channels: int, size: int) -> Callable[[], Subject]:
     """A network that takes an image."""
-    return lambda: Subject(create().eval(), partial(image, channels, size), size)
+    return lambda: Subject(create().eval(), lambda seed: image(channels, size, seed=seed), size)
 
 
 def on_measurements(name: str, size: int) -> Callable[[], Subject]:
