@@ -15,8 +15,8 @@ invented part structure that is neither in the data nor in the object.
 
 **Data consistency** ``||A f(y) - y|| / ||y||`` is held against the noise, whose norm is expected to be ``noise_std sqrt(m)`` for ``m`` measured
 samples. An image far above it contradicts the data; an image far below has fitted the noise. An image at the noise level may
-still be wrong everywhere in the null space, which is the point of this room (Gottschling et al., *The troublesome kernel*, SIAM Review 67 (2025)
-73-104; Bhadra et al., IEEE TMI 40 (2021) 3249-3260).
+still be wrong everywhere in the null space, which is the point of this room (Gottschling et al., *The troublesome kernel*, SIAM Review 67 (2025);
+Bhadra et al., IEEE TMI 40 (2021) 3249-3260).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ One measurement, four questions, each in a file of its own: where the error lies
 data and the method say of the detail found (`claims`), and, only where the user gives thresholds, whether patches correlate with the truth (`sfrc`).
 
 Sources: N. M. Gottschling, V. Antun, A. C. Hansen, B. Adcock, *The troublesome kernel: on hallucinations, no free lunches, and the
-accuracy-stability tradeoff in inverse problems*, SIAM Review 67 (2025) 73-104; S. Bhadra, V. A. Kelkar, F. J. Brooks, M. A. Anastasio, IEEE TMI 40
+accuracy-stability tradeoff in inverse problems*, SIAM Review 67 (2025); S. Bhadra, V. A. Kelkar, F. J. Brooks, M. A. Anastasio, IEEE TMI 40
 (2021) 3249-3260; P. Kc, R. Zeng, N. Soni, A. Badano, arXiv:2603.04673.
 """
 

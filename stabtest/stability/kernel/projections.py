@@ -15,7 +15,7 @@ Of *noisy* data ``A^+`` amplifies the noise by up to ``1 / sigma_min``, without 
 With a ``weight`` the inverse is Tikhonov's, ``(A* A + weight I)^-1 A*``, which passes singular values well above ``sqrt(weight)`` and
 drops those well below: the smooth counterpart of a truncated pseudo-inverse.
 
-For what rests on the split: N. M. Gottschling, V. Antun, A. C. Hansen, B. Adcock, *The troublesome kernel*, SIAM Review 67 (2025) 73-104.
+For what rests on the split: N. M. Gottschling, V. Antun, A. C. Hansen, B. Adcock, *The troublesome kernel*, SIAM Review 67 (2025).
 """
 
 from __future__ import annotations

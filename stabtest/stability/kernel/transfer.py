@@ -11,8 +11,9 @@ divided by ``||y - y'||`` gives for the Lipschitz constant ``L`` of ``f`` on any
 The middle is the observed *gain*; the right-hand side is the *bound*: it holds for every method that makes errors no larger than these, so it
 is the price of accuracy, not a property of one network. With ``h = x' - x``:
 
-- **noise-free**, ``y = A x``, ``y' = A x'``: the denominator is ``||A h||``. This is Theorem 3.1 of N. M. Gottschling, V. Antun, A. C. Hansen, B.
-  Adcock, *The troublesome kernel*, SIAM Review 67 (2025) 73-104 (there with both errors at most ``eta``: ``(||x - x'|| - 2 eta) / eps``).
+- **noise-free**, ``y = A x``, ``y' = A x'``: the denominator is ``||A h||``. With both errors at most ``eta`` and ``||A h|| <= eps`` this is
+  the bound ``(||x - x'|| - 2 eta) / eps`` of the local Lipschitz constant in N. M. Gottschling, V. Antun, A. C. Hansen, B. Adcock, *The
+  troublesome kernel*, SIAM Review 67 (2025).
 - **the same noise**, ``y = A x + e``, ``y' = y + A h``: nothing changes. (1) never used that ``y`` is ``A x``: a measured ``y`` with noise and
   model error serves as well, and this is what is searched here.
 - **different noise**, ``||e - e'|| <= 2 eta``: the denominator is at most ``||A h|| + 2 eta``.

@@ -28,7 +28,7 @@ def own(method, case):
 
 def test_the_search_finds_a_known_maximum(build):
     """The largest bound about its own image is its Lipschitz constant sqrt(1 + kappa^2), in a hidden pair of directions."""
-    for seed in range(5):
+    for seed in range(3):
         case = build.head_case(seed)
         method, _, _ = build.hallucinator(case, 10.0)
         found = search(method, case, family_of(case), own(method, case), seed=seed, build=build, objective="bound")
@@ -36,7 +36,7 @@ def test_the_search_finds_a_known_maximum(build):
 
 
 def test_a_hallucinator_is_caught_about_the_truth(build):
-    for seed in range(5):
+    for seed in range(3):
         case = build.head_case(seed, std=1e-4)
         method, _, _ = build.hallucinator(case, 20.0)
         found = search(method, case, family_of(case), seed=seed, build=build).found
@@ -65,8 +65,8 @@ def test_a_memory_of_stored_images_is_caught(build):
 
 
 @pytest.mark.parametrize("kind", [FreeDetail, BumpDetail])
-def test_minimum_norm_is_never_caught(build, kind):
-    for seed in range(20):
+def test_minimum_norm_is_not_caught(build, kind):
+    for seed in range(5):  # twenty in the test of the whole
         case, method = build.head_case(seed), build.linear()
         truth = search(method, case, family_of(case, kind), seed=seed, build=build, steps=15, starts=1).found
         assert truth.bound <= 0
@@ -78,13 +78,13 @@ def test_minimum_norm_is_never_caught(build, kind):
 
 def test_a_mild_hallucinator_hides_from_the_bound_and_not_from_the_excess(build):
     caught = {"bound": 0, "excess": 0}
-    for seed in range(5):
+    for seed in range(3):
         case = build.head_case(seed)
         method, _, _ = build.hallucinator(case, 0.2)
         for objective in caught:
             found = search(method, case, family_of(case), own(method, case), seed=seed, build=build, objective=objective)
             caught[objective] += found.found.kernel_aware is False
-    assert caught["excess"] == 5
+    assert caught["excess"] == 3
 
 
 def test_gradients_find_what_sampling_does_not(build):
@@ -168,7 +168,7 @@ def test_in_other_scanners_a_hallucinator_stands_out_from_the_direct_method(buil
     operator = build.multi_coil(12) if name == "several coils" else Radon(16, 6)
     case = build.head_case(operator=operator)
     method, _, _ = build.hallucinator(case, 20.0)
-    options = {"build": build, "steps": 20, "starts": 1}
+    options = {"build": build, "steps": 10, "starts": 1}
     bad = search(method, case, family_of(case), own(method, case), **options).found
     good = search(build.linear(), case, family_of(case), own(build.linear(), case), **options).found
     assert bad.bound > 5 * max(good.bound, 0.0)

@@ -49,13 +49,13 @@ def test_it_works_in_every_scanner(build, scanners, name):
 
 def test_minimum_norm_is_not_caught_in_twenty_seeds(build):
     for seed in range(20):
-        rows = transfers(KernelTest(steps=8, starts=1).measure(build.linear(), build.head_case(seed), seed=seed))
+        rows = transfers(KernelTest(steps=6, starts=1).measure(build.linear(), build.head_case(seed, n=16), seed=seed))
         assert all(row.kernel_aware is True for row in rows)
         assert all(row.bound <= 0 for row in rows if row.base == "truth")
 
 
 def test_a_hallucinator_is_caught_in_every_seed(build):
-    for seed in range(5):
+    for seed in range(3):
         case = build.head_case(seed)
         method, _, _ = build.hallucinator(case, 10.0)
         outcome = KernelTest(families=("free",), steps=12, starts=1).measure(method, case, seed=seed)
@@ -66,7 +66,7 @@ def test_a_hallucinator_is_caught_in_every_seed(build):
 
 
 def test_single_precision_is_not_caught_either(build):
-    for seed in range(5):
+    for seed in range(3):
         case = build.head_case(seed, dtype=torch.float32)
         rows = transfers(QUICK.measure(build.linear(), case, seed=seed))
         assert all(row.kernel_aware is True for row in rows)
