@@ -1,4 +1,4 @@
-"""Detectability: can a lesion still be told in the images that a method makes?
+"""Whether a lesion can still be detected in the images that a method makes.
 
 - `detection`: the test: fresh noise, with and without the lesion, reconstructed and scored.
 - `realisations`: the noise, and the images.

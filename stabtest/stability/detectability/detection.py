@@ -55,11 +55,17 @@ class Study:
         Of the lesion that was put in; 0 = none was.
     scores
         Of each observer: without the lesion, and with it.
+    means
+        What is measured without noise: without the lesion, and with it.
+    stream
+        Names the noise.
     """
 
     detail: Insertion
     contrast: float
     scores: dict[ObserverName, tuple[Array, Array]]
+    means: tuple[Tensor, Tensor]
+    stream: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,23 @@ class DetectabilityTest:
                     data = detail.data if contrast else torch.zeros_like(detail.data)
                     yield self._study(method, case, detail, contrast, clean, (mean, mean + data), (seed, i, k, j))
 
+    def test_images(self, method: Method, case: Case, study: Study) -> tuple[Tensor, Tensor]:
+        """The images that were scored, made once more: without the lesion and with it, ``(realisations, 1, H, W)`` each.
+
+        A test does not keep them; for `export.export_study`.
+        """
+        absent, present = (
+            torch.cat(
+                list(
+                    realisations.images(
+                        method, case, mean, count=self.realisations, stream=(*study.stream, kind, 0), batch=self.batch
+                    )
+                )
+            )
+            for kind, mean in enumerate(study.means)
+        )
+        return absent, present
+
     def _study(
         self,
         method: Method,
@@ -219,7 +242,7 @@ class DetectabilityTest:
             trained = [responses(kind, 1, self.training)[:, 1:] for kind in (0, 1)]
             weights = observers.hotelling_weights(trained[0], trained[1])
             scores["cho"] = (observers.weigh(tested[0][:, 1:], weights), observers.weigh(tested[1][:, 1:], weights))
-        return Study(detail, contrast, scores)
+        return Study(detail, contrast, scores, means, stream)
 
     def _channels(self, detail: Insertion, shape: tuple[int, int]) -> Tensor:
         if "cho" not in self.observers:

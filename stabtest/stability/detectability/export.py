@@ -82,7 +82,7 @@ class Encoding:
         if not np.isfinite(values).all():
             raise DataError("export", expected="finite numbers", came="NaN or infinity")
         stored = np.round((values - self.offset) / self.slope) if self.element == "int16" else values
-        if self.element == "int16" and not (-32768 <= stored.min() and stored.max() <= 32767):
+        if self.element == "int16" and not (stored.min() >= -32768 and stored.max() <= 32767):
             low, high = (self.slope * n + self.offset for n in (-32768, 32767))
             raise DataError(
                 "export as int16",
@@ -90,7 +90,11 @@ class Encoding:
                 came=f"{values.min():g} to {values.max():g}",
                 remedy="choose slope and offset for this range, see fitting_encoding",
             )
-        return stored.astype(_ELEMENTS[self.element][0])
+        with np.errstate(over="ignore"):
+            written = stored.astype(_ELEMENTS[self.element][0])
+        if not np.isfinite(written).all():
+            raise DataError("export as float32", expected="intensities below 3.4e38", came=f"{np.abs(values).max():g}")
+        return written
 
 
 def fitting_encoding(images: Tensor) -> Encoding:

@@ -125,7 +125,7 @@ def fit(
     for _ in range(20):
         before, (place, exponent) = place, curve.best(weights, low, high)
         weights = curve.trials(place, exponent)
-        if abs(place - before) < 1e-6:
+        if abs(place - before) < 1e-5:
             break
     freedom = len(c) - 1 - int(fit_exponent)
     fitted = curve.at(place, exponent)
@@ -223,7 +223,7 @@ class _Curve:
 
 def _crossing(excess: Callable[[float], float], inside: float, end: float) -> float | None:
     """The first change of sign on the way from the fit to an end; None if there is none."""
-    path = np.linspace(inside, end, 13)
+    path = np.linspace(inside, end, 5)
     values = [excess(float(x)) for x in path]
     for k in range(1, len(path)):
         if (values[k - 1] > 0) != (values[k] > 0):
