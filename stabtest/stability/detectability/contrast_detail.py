@@ -51,6 +51,18 @@ def thresholds(
     ------
     DataError
         As for `psychometric.fit`, or where bright and dark lesions are mixed.
+
+    Examples
+    --------
+    >>> from stabtest.stability.detectability.figures import auc_of
+    >>> fixed = {"case": "a", "method": "net", "observer": "npw", "site": "(8, 8)", "diameter_px": 4, "realisations": 64}
+    >>> fixed |= {"training": 0, "channels": 0, "auc_interval": None, "detectability": None, "detectability_interval": None}
+    >>> fixed |= {"ideal_auc": 0.9, "carried": True}
+    >>> def row(c):  # d' = 40 c in the images, 50 c in the data
+    ...     return DetectabilityRow(contrast=c, auc=auc_of(40 * c), data_detectability=50 * c, **fixed)
+    >>> (found,) = thresholds([row(0.01), row(0.02), row(0.04)])
+    >>> round(found.threshold, 4), round(found.ideal_threshold, 4)
+    (0.0238, 0.0191)
     """
     groups: dict[tuple[str, str, str, float], list[DetectabilityRow]] = {}
     for row in rows:
@@ -131,6 +143,15 @@ def smallest_diameter(rows: Iterable[ThresholdRow], *, contrast: float) -> Small
     ------
     DataError
         If the contrast is not positive or the rows belong to several cases, methods or observers.
+
+    Examples
+    --------
+    >>> def row(diameter, threshold, method="net"):
+    ...     fixed = {"case": "a", "observer": "npw", "auc": 0.75, "interval": None, "exponent": 1, "exponent_fitted": False}
+    ...     fixed |= {"ideal_threshold": 0.01, "conditions": 3, "misfit": None}
+    ...     return ThresholdRow(diameter_px=diameter, threshold=threshold, method=method, **fixed)
+    >>> round(smallest_diameter([row(2, 0.2), row(4, 0.1), row(8, 0.05)], contrast=0.08).diameter_px, 3)
+    5.0
     """
     ordered = sorted(rows, key=lambda row: row.diameter_px)
     if not contrast > 0 or len({(row.case, row.method, row.observer) for row in ordered}) != 1:
@@ -169,6 +190,16 @@ def compare(
     -------
     list of ThresholdRatioRow
         Only where both thresholds are known in at least one case.
+
+    Examples
+    --------
+    >>> def row(diameter, threshold, method="net"):
+    ...     fixed = {"case": "a", "observer": "npw", "auc": 0.75, "interval": None, "exponent": 1, "exponent_fitted": False}
+    ...     fixed |= {"ideal_threshold": 0.01, "conditions": 3, "misfit": None}
+    ...     return ThresholdRow(diameter_px=diameter, threshold=threshold, method=method, **fixed)
+    >>> (found,) = compare([row(4, 0.06), row(4, 0.02, "tv")], method="net", reference="tv")
+    >>> round(found.ratio, 6), found.interval is None
+    (3.0, True)
     """
     groups: dict[tuple[str, float], dict[str, dict[str, ThresholdRow]]] = {}
     for row in rows:

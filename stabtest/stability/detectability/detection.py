@@ -19,7 +19,7 @@ below the AUC that defines the threshold, 0.75, a lesion that is not detected sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,8 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stabtest.errors import ConfigError
+from stabtest import statistics
+from stabtest.errors import ConfigError, DataError
 from stabtest.findings.detectability_rows import DetectabilityRow, ObserverName
+from stabtest.operators.base import LinearOperator
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 from stabtest.stability.detectability import channels, figures, observers, realisations
 from stabtest.stability.detectability.observers import Array
@@ -77,7 +79,10 @@ class DetectabilityTest:
     diameters_px
         Diameters in pixels of the reconstruction.
     contrasts
-        Heights relative to ``max|x|``; negative = dark.
+        Heights relative to ``max|x|``; negative = dark. Empty: for each diameter those at which the ideal observer of the data has
+        the ``d'`` in ``levels``, in the mean over the sites.
+    levels
+        ``d'`` of the ideal observer; used where no contrasts are given.
     sites
         Places for each diameter, drawn in flat parts of the body.
     realisations
@@ -113,7 +118,8 @@ class DetectabilityTest:
     """
 
     diameters_px: tuple[float, ...] = (3.0, 6.0)
-    contrasts: tuple[float, ...] = (0.02, 0.05, 0.1)
+    contrasts: tuple[float, ...] = ()
+    levels: tuple[float, ...] = (1.0, 2.0, 4.0)
     sites: int = 1
     realisations: int = 64
     training: int = 64
@@ -127,8 +133,10 @@ class DetectabilityTest:
     def __post_init__(self) -> None:
         if not self.diameters_px or min(self.diameters_px) <= 0:
             raise ConfigError("detectability: diameters", expected="positive numbers of pixels", came=str(self.diameters_px))
-        if not self.contrasts or 0 in self.contrasts:
+        if 0 in self.contrasts:
             raise ConfigError("detectability: contrasts", expected="numbers other than zero", came=str(self.contrasts))
+        if not self.contrasts and not (self.levels and min(self.levels) > 0):
+            raise ConfigError("detectability: levels", expected="positive d', or contrasts", came=str(self.levels))
         if self.sites < 1 or self.batch < 1 or self.count < 1:
             came = f"{self.sites}, {self.batch}, {self.count}"
             raise ConfigError("detectability: sites, batch, count", expected="at least 1", came=came)
@@ -170,13 +178,13 @@ class DetectabilityTest:
         Raises
         ------
         DataError
-            If the noise level is not known, the body has no room, or a truth is wanted and there is none.
+            If the noise level is not known, the body has no room, a truth is wanted and there is none, or contrasts are to be found
+            for lesions that the scan does not see.
         NetworkError
             If the method does not return finite images of the right shape.
         """
         rows: list[DetectabilityRow] = []
-        contrasts = (*self.contrasts, *((0.0,) if self.sham else ()))
-        total = len(self.diameters_px) * self.sites * len(contrasts)
+        total = len(self.diameters_px) * self.sites * (len(self.contrasts or self.levels) + self.sham)
         for done, study in enumerate(self.studies(method, case, seed=seed), 1):
             for name, (absent, present) in study.scores.items():
                 rows.append(self._row(method, case, study, name, absent, present))
@@ -190,13 +198,25 @@ class DetectabilityTest:
         fine = case.operator.refine(FACTOR)
         mean = realisations.background(case, self.background)
         clean = method(mean, case.operator)
-        largest = max(self.contrasts, key=abs)
         for i, diameter in enumerate(self.diameters_px):
-            for k, site in enumerate(places(case, diameter=diameter, count=self.sites, seed=seed)):
-                for j, contrast in enumerate((*self.contrasts, *((0.0,) if self.sham else ()))):
+            sites = places(case, diameter=diameter, count=self.sites, seed=seed)
+            contrasts = self.contrasts or self._contrasts(case, fine, sites, diameter)
+            largest = max(contrasts, key=abs)
+            for k, site in enumerate(sites):
+                for j, contrast in enumerate((*contrasts, *((0.0,) if self.sham else ()))):
                     detail = insert_lesion(case, fine, site=site, diameter=diameter, contrast=contrast or largest)
                     data = detail.data if contrast else torch.zeros_like(detail.data)
                     yield self._study(method, case, detail, contrast, clean, (mean, mean + data), (seed, i, k, j))
+
+    def _contrasts(
+        self, case: Case, fine: LinearOperator, sites: Sequence[tuple[int, int]], diameter: float
+    ) -> tuple[float, ...]:
+        """Contrasts for the `levels`: the ideal observer's ``d'`` is proportional to contrast."""
+        whole = [insert_lesion(case, fine, site=site, diameter=diameter, contrast=1.0) for site in sites]
+        slope = statistics.mean([detectability(detail.data, case.noise_std) or 0.0 for detail in whole])
+        if not slope > 0:
+            raise DataError(f"case {case.name}", expected="a lesion that the scan sees", came="none", remedy="give contrasts")
+        return tuple(level / slope for level in self.levels)
 
     def test_images(self, method: Method, case: Case, study: Study) -> tuple[Tensor, Tensor]:
         """The images that were scored, made once more: without the lesion and with it, ``(realisations, 1, H, W)`` each.

@@ -151,6 +151,15 @@ def export_study(
     ------
     DataError
         If shapes or numbers do not match, or an intensity cannot be stored.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = export_study(Path(folder), torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4))
+    ...     sorted(path.name for path in written.parent.rglob("*absent*"))
+    ['signal_absent', 'signal_absent.mhd', 'signal_absent_001.raw', 'signal_absent_002.raw']
     """
     encoding = encoding or Encoding()
     if absent.ndim != 4 or absent.shape != present.shape or not len(absent):

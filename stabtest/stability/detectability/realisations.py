@@ -142,6 +142,14 @@ def images(method: Method, case: Case, mean: Tensor, *, count: int, stream: Sequ
     ------
     NetworkError
         If the method does not return finite images of the right shape.
+
+    Examples
+    --------
+    >>> from stabtest.operators import Identity
+    >>> case = Case("a", "a", "other", Identity((4, 4)), torch.ones(1, 1, 4, 4), noise_std=0.1)
+    >>> doubled = Method("doubled", "baseline", lambda y, A: 2 * y)
+    >>> [tuple(made.shape) for made in images(doubled, case, case.measurement, count=5, stream=(0,), batch=3)]
+    [(3, 1, 4, 4), (2, 1, 4, 4)]
     """
     for y in measurements(case, mean, count=count, stream=stream, batch=batch):
         yield method(y, case.operator)

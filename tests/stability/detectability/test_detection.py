@@ -204,6 +204,15 @@ def test_a_lesion_that_the_data_do_not_carry_is_said_to_be_so():
     assert row.ideal_auc < 0.75
 
 
+def test_contrasts_are_found_for_the_noise_of_the_case(make_mri, make_ct):
+    """By default the lesions are as hard for the ideal observer whatever noise, size and scan, so that thresholds can be had."""
+    test = DetectabilityTest(diameters_px=(3.0, 5.0), realisations=40, training=25, sham=False, batch=100)
+    for case in (make_mri(fraction=1.0, std=0.002, size=32), make_ct(size=32, views=24, std=0.05)):
+        rows = test.measure(DIRECT, case).rows
+        assert [row.data_detectability for row in rows] == pytest.approx([1, 1, 2, 2, 4, 4] * 2, rel=1e-3)
+        assert all(row.threshold is not None for row in thresholds(rows))
+
+
 def test_dark_lesions_are_looked_for_as_dark():
     dark = dataclasses.replace(SMALL, contrasts=(-0.6,))
     assert all(row.auc > 0.9 for row in dark.measure(DIRECT, square()).rows)
@@ -250,7 +259,8 @@ def test_a_case_without_a_noise_level_cannot_be_tested(ct, level):
         {"diameters_px": ()},
         {"diameters_px": (0.0,)},
         {"contrasts": (0.1, 0.0)},
-        {"contrasts": ()},
+        {"levels": ()},
+        {"levels": (0.0, 1.0)},
         {"sites": 0},
         {"batch": 0},
         {"realisations": 19},
