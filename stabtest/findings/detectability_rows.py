@@ -53,7 +53,7 @@ class ThresholdRow(Record):
     auc: float
     """The AUC that defines the threshold."""
     threshold: float | None
-    """Magnitude of the contrast; ``None`` where it lies outside of the contrasts measured."""
+    """Magnitude of the contrast; ``None`` where it lies outside of the contrasts measured, or the curve does not fit at all."""
     interval: Interval | None
     """A bound that lies too far outside of the contrasts measured is open."""
     exponent: float

@@ -4,7 +4,8 @@ For one diameter the threshold contrast is where the psychometric function of an
 (`stabtest.stability.detectability.psychometric`); thresholds over diameters are the contrast-detail diagram (Rose, *J. Opt. Soc. Am.*
 38 (1948) 196-208; Burgess, *J. Opt. Soc. Am. A* 16 (1999) 633-646). Shams are left out: the curve passes through 1/2 at zero by
 itself. Several sites enter one curve; if their thresholds differ, that shows as misfit and widens the interval. A threshold outside of the
-contrasts that were measured is not given.
+contrasts that were measured is not given, nor one from a curve that does not describe the AUCs at all (misfit above `MOST_MISFIT`), such as one
+that levels off below 1.
 
 **Smallest diameter** at a given contrast: where the threshold as a function of the diameter, on logarithmic scales between the measured
 diameters, falls to this contrast; its bounds are where the bounds of the threshold do.
@@ -28,6 +29,9 @@ from stabtest.findings.detectability_rows import DetectabilityRow, ThresholdRati
 from stabtest.findings.records import Interval
 from stabtest.stability.detectability.figures import detectability_of
 from stabtest.stability.detectability.psychometric import fit
+
+MOST_MISFIT = 10.0
+"""Chi square over its degrees of freedom from which a curve says nothing."""
 
 
 def thresholds(
@@ -83,10 +87,11 @@ def thresholds(
             fit_exponent=fit_exponent,
             level=level,
         )
-        inside = min(contrasts) <= curve.threshold <= max(contrasts)
+        fits = curve.misfit is None or curve.misfit <= MOST_MISFIT
+        inside = fits and min(contrasts) <= curve.threshold <= max(contrasts)
         # d' of the raw data is proportional to contrast.
         slope = statistics.mean([row.data_detectability / abs(row.contrast) for row in group])
-        bounded = curve.lower is not None or curve.upper is not None
+        bounded = fits and (curve.lower is not None or curve.upper is not None)
         method = f"quasi-score, {len(group)} conditions"
         found.append(
             ThresholdRow(

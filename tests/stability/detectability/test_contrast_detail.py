@@ -67,6 +67,15 @@ def test_a_threshold_outside_of_what_was_measured_is_not_given():
     assert found.interval.lower > LEVELS[-1] / 2
 
 
+def test_a_curve_that_levels_off_gives_no_threshold():
+    """A method that loses a tenth of the lesions whatever their contrast: no curve through 1 describes it."""
+    rows = [row(c, 1.0).model_copy(update={"auc": area}) for c, area in zip((0.01, 0.02, 0.04, 1.0), (0.75, 0.9, 0.9, 0.9))]
+    (found,) = thresholds(rows)
+    assert found.misfit > 10
+    assert found.threshold is None
+    assert found.interval is None
+
+
 def test_dark_lesions_have_thresholds_of_their_own():
     (found,) = thresholds([row(-c, 40.0) for c in LEVELS])
     assert found.threshold == pytest.approx(0.9539 / 40, rel=1e-3)
