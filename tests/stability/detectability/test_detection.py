@@ -120,6 +120,13 @@ def test_a_method_that_erases_lesions_is_at_chance():
         assert erased.auc_interval is None or erased.auc_interval.upper < kept.auc_interval.lower
 
 
+def test_the_last_bit_of_an_image_is_no_detection(ct):
+    """The same image up to its own rounding: a trace of the lesion below the precision of the numbers counts as a tie."""
+    trace = method(lambda y, A: ct.truth + 3e-9 * A.pseudo_inverse(y))
+    quick = dataclasses.replace(SMALL, contrasts=(2.0,), realisations=20, training=25)
+    assert all(row.auc == 0.5 for row in quick.measure(trace, ct).rows)
+
+
 def test_averaging_over_large_blocks_comes_near_to_chance():
     """A lesion of three pixels in the mean of 256 is lost in the noise of that mean."""
     case = square()
