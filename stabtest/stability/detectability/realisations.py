@@ -54,6 +54,8 @@ def background(case: Case, kind: Background = "measurement") -> Tensor:
         return case.measurement
     if kind != "truth":
         raise ConfigError("background", expected="measurement or truth", came=repr(kind))
+    if case.noiseless is not None:
+        return case.noiseless
     if case.truth is None:
         raise DataError(
             f"case {case.name}: background", expected="a truth", came="none", remedy='use background = "measurement"'
