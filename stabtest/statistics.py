@@ -182,6 +182,38 @@ def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval 
     return Interval(lower=centre - half, upper=centre + half, level=level, method=f"Student's t, {len(values)} patients")
 
 
+def carried(interval: Interval, n: int, *, level: float) -> Interval:
+    """Student's t bounds of a mean of ``n`` values, as they are at another level.
+
+    Parameters
+    ----------
+    interval
+        From `mean_interval`, with both bounds.
+    n
+        Of how many values, at least 2.
+    level
+        One-sided level of each bound.
+
+    Raises
+    ------
+    DataError
+        If ``level`` is not inside ``(0, 1)``, a bound is missing, or ``n`` is below 2.
+
+    Examples
+    --------
+    >>> values = [0.9, 1.0, 1.1]
+    >>> one, other = carried(mean_interval(values), 3, level=0.99), mean_interval(values, level=0.99)
+    >>> abs(one.lower - other.lower) < 1e-12 and abs(one.upper - other.upper) < 1e-12
+    True
+    """
+    _check(level)
+    if interval.lower is None or interval.upper is None or n < 2:
+        raise DataError("interval of a mean", expected="two bounds and at least 2 values", came=f"{interval}, {n} values")
+    centre = (interval.lower + interval.upper) / 2
+    half = (interval.upper - interval.lower) / 2 * float(special.stdtrit(n - 1, level) / special.stdtrit(n - 1, interval.level))
+    return interval.model_copy(update={"lower": centre - half, "upper": centre + half, "level": level})
+
+
 def ratio_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval | None:
     """Student's t bounds of a geometric mean of positive ratios, on their logarithms; ``None`` as for `mean_interval`.
 

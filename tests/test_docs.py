@@ -195,6 +195,7 @@ def test_files_that_are_named_exist(page):
 def rows_of_every_kind():
     """Rows of two methods and two patients, of every test."""
     from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
+    from stabtest.findings.physics_rows import BiasRow, TransferRow
     from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
 
     rows = []
@@ -253,6 +254,41 @@ def rows_of_every_kind():
                         gain=0.5,
                     )
                     for level in (1.0, 2.0)
+                ),
+                *(
+                    TransferRow(
+                        **where,
+                        quantity="value",
+                        diameter_px=16.0,
+                        contrast=contrast,
+                        sites=1,
+                        realisations=2,
+                        noise_ratio=1.0,
+                        frequencies=[0.0, 0.5],
+                        transfer=[1.0, 0.0],
+                        step=1.0,
+                        f50=0.25,
+                        f10=0.45,
+                        f50_interval=None,
+                        f50_left_out=[0.25, 0.25],
+                        left_out="noise realisations",
+                        edge_cnr=99.0,
+                        data_detectability=99.0,
+                        reliable=True,
+                    )
+                    for contrast in (0.1, 0.5)
+                ),
+                BiasRow(
+                    **where,
+                    quantity="value",
+                    site="(1, 1)",
+                    diameter_px=16.0,
+                    realisations=1,
+                    truth=1.0,
+                    bias=0.1,
+                    bias_relative=0.1,
+                    bias_hu=None,
+                    interval=None,
                 ),
                 RepeatabilityRow(**where, variation="same input", difference=0.0, largest=0.0),
             ]

@@ -6,6 +6,7 @@ import scipy.stats
 
 from stabtest import statistics
 from stabtest.errors import DataError
+from stabtest.findings.records import Interval
 
 REPETITIONS = 20000
 RNG = 20240607
@@ -153,3 +154,17 @@ def test_ratios_must_be_positive():
 def test_contradicting_counts_are_refused():
     with pytest.raises(DataError, match="5 of 4"):
         statistics.fraction_interval(5, 4)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.99, 0.999])
+def test_an_interval_carried_to_another_level_is_the_one_of_that_level(level):
+    values = [0.3, -0.2, 0.9, 0.4]
+    centre, spread = np.mean(values), np.std(values, ddof=1) / 2
+    found = statistics.carried(statistics.mean_interval(values), 4, level=level)
+    assert (found.lower, found.upper) == pytest.approx(scipy.stats.t.interval(2 * level - 1, 3, centre, spread))
+    assert found.level == level
+
+
+def test_an_open_interval_cannot_be_carried():
+    with pytest.raises(DataError, match="two bounds"):
+        statistics.carried(Interval(lower=0.1, upper=None, level=0.95, method="t"), 4, level=0.9)

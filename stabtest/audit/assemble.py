@@ -28,6 +28,7 @@ from stabtest.findings.document import (
     CaseInfo,
     Cost,
     DataInfo,
+    ImageQualitySection,
     LipschitzSection,
     NoiseSection,
     RepeatabilitySection,
@@ -36,6 +37,7 @@ from stabtest.findings.document import (
     WorstCaseSection,
 )
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
+from stabtest.findings.physics_rows import BiasRow, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
     BoundRow,
     Bracket,
@@ -51,6 +53,9 @@ from stabtest.findings.records import (
 )
 from stabtest.operators import sampling_fraction
 from stabtest.stability import statements, summarise
+from stabtest.stability.physics import contrast_statements
+from stabtest.stability.physics.resolution import LEAST_CNR, LEAST_STEP
+from stabtest.stability.structure import LEAST_DETECTABILITY
 
 Row = TypeVar("Row", bound=Record)
 
@@ -125,6 +130,9 @@ def assemble(
         sampling=_sampling(config, rows(SamplingRow), patients),
         noise=_noise(config, rows(NoiseRow)),
         repeatability=RepeatabilitySection(rows=again) if (again := rows(RepeatabilityRow)) else None,
+        image_quality=_image_quality(
+            config, rows(TransferRow), rows(NoisePowerRow), rows(BiasRow), rows(UniformityRow), patients
+        ),
         lipschitz=_lipschitz(rows(LayerRow), brackets, rows(BoundRow), rows(NormalisedRow)),
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
@@ -223,6 +231,37 @@ def _noise(config: Config, rows: list[NoiseRow]) -> NoiseSection | None:
     )
     return NoiseSection(
         description=description, trained=(section.trained[0], section.trained[1]) if section.trained else None, rows=rows
+    )
+
+
+def _image_quality(
+    config: Config,
+    transfer: list[TransferRow],
+    power: list[NoisePowerRow],
+    bias: list[BiasRow],
+    uniformity: list[UniformityRow],
+    patients: dict[str, str],
+) -> ImageQualitySection | None:
+    if not transfer:
+        return None
+    section = config.image_quality
+    realisations, most = (max(row.realisations for row in rows) if rows else 1 for rows in (transfer, [*power, *bias]))
+    scans = f"{most} scans with independent noise, the same for every method" if most > 1 else "One scan"
+    edges = f" in {realisations} of them" if most > 1 else ""
+    places = "one flat place" if section.sites == 1 else f"{section.sites} flat places"
+    description = (
+        f"{scans}. A disc of {section.diameter:g} pixels with a sharp edge is put into the object at {places}{edges}, at each contrast (height "
+        "relative to the largest pixel). A curve counts where at least "
+        f"{100 * LEAST_STEP:g} % of the edge came back, the edge is at least {LEAST_CNR:g} times the noise of the averaged change, and the data "
+        f"carry the disc (detectability at least {LEAST_DETECTABILITY:g})."
+    )
+    return ImageQualitySection(
+        description=description,
+        transfer=transfer,
+        noise_power=power,
+        bias=bias,
+        uniformity=uniformity,
+        statements=contrast_statements(transfer, patients=patients),
     )
 
 

@@ -13,6 +13,7 @@ from stabtest.audit.subject import Subject
 from stabtest.errors import ConfigError
 from stabtest.operators import sampling_fraction
 from stabtest.stability import (
+    ImageQualityTest,
     LipschitzTest,
     NoiseTest,
     RepeatabilityTest,
@@ -23,7 +24,7 @@ from stabtest.stability import (
 )
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 
-TestName = Literal["quality", "worst_case", "structure", "sampling", "noise", "repeatability", "lipschitz"]
+TestName = Literal["quality", "worst_case", "structure", "sampling", "noise", "repeatability", "image_quality", "lipschitz"]
 Run = Callable[[Method, Case, int, Progress], Outcome]
 """Measures a method on a case with a seed."""
 
@@ -91,6 +92,8 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
                 on="first case",
             )
         )
+    if config.image_quality.enabled:
+        found.append(_image_quality(config))
     if config.lipschitz.enabled:
         found.append(_lipschitz(config))
     return tuple(found)
@@ -149,6 +152,26 @@ def _noise(config: Config, levels: tuple[float, ...]) -> Measurement:
     return Measurement(
         "noise",
         {**section.model_dump(mode="json", exclude={"trained"}), "levels": list(levels)},
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+    )
+
+
+def _image_quality(config: Config) -> Measurement:
+    section = config.image_quality
+    water = section.water if config.operator.kind == "radon" else None  # Hounsfield units are CT's
+    test = ImageQualityTest(
+        contrasts=section.contrasts,
+        diameter_px=section.diameter,
+        sites=section.sites,
+        edge_realisations=section.edge_realisations,
+        noise_realisations=section.noise_realisations,
+        noise_side_px=section.noise_side,
+        flat_object=section.flat_object,
+        water=water,
+    )
+    return Measurement(
+        "image_quality",
+        {**section.model_dump(mode="json"), "water": water},
         lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
     )
 

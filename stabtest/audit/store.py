@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
-from stabtest.findings import Picture, noise_rows, records
+from stabtest.findings import Picture, noise_rows, physics_rows, records
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
@@ -36,6 +36,10 @@ _ROWS: dict[str, type[Record]] = {
         records.SamplingRow,
         noise_rows.NoiseRow,
         noise_rows.RepeatabilityRow,
+        physics_rows.TransferRow,
+        physics_rows.NoisePowerRow,
+        physics_rows.BiasRow,
+        physics_rows.UniformityRow,
         records.LayerRow,
         records.BoundRow,
         records.NormalisedRow,

@@ -44,6 +44,7 @@ _EXAMPLES = {
     ("reference", "weight"): "0.01",
     ("reference", "iterations"): "200",
     ("sampling", "views"): "[25, 100, 200]",
+    ("image_quality", "water"): "0.02",
     ("worst_case", "region"): '{ kind = "high_frequencies", above = 0.5 }',
     ("worst_case", "restarts"): "2",
 }

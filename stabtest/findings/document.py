@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
+from stabtest.findings.physics_rows import BiasRow, ContrastStatement, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
     BoundRow,
     Bracket,
@@ -130,6 +131,19 @@ class RepeatabilitySection(Record):
     rows: list[RepeatabilityRow]
 
 
+class ImageQualitySection(Record):
+    """Resolution by contrast, noise power, bias in flat regions and uniformity."""
+
+    description: str
+    transfer: list[TransferRow]
+    noise_power: list[NoisePowerRow]
+    """Empty where there is no noise to draw."""
+    bias: list[BiasRow]
+    """Empty where there is no truth."""
+    uniformity: list[UniformityRow]
+    statements: list[ContrastStatement]
+
+
 class LipschitzSection(Record):
     """The layer table and the brackets."""
 
@@ -176,6 +190,7 @@ class Document(Record):
     sampling: SamplingSection | None = None
     noise: NoiseSection | None = None
     repeatability: RepeatabilitySection | None = None
+    image_quality: ImageQualitySection | None = None
     lipschitz: LipschitzSection | None = None
     criteria: list[Criterion]
     criteria_sha256: str

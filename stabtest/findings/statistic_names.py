@@ -26,6 +26,8 @@ STATISTICS = (
     "noise.nrmse.growth",
     "noise.nrmse.ratio_to_reference",
     "repeatability.difference.max",
+    "image_quality.f50.fall",
+    "image_quality.bias.max",
     "lipschitz.network_alone",
     "lipschitz.measurement_to_image",
 )

@@ -17,6 +17,7 @@ SECTIONS = {
     "sampling": "sampling",
     "noise": "noise",
     "repeatability": "shift",
+    "image_quality": "image-quality",
     "lipschitz": "lipschitz",
 }
 MOST_STRUCTURE_PANELS = 6
@@ -58,6 +59,8 @@ def was_run(document: Document, section: str) -> bool:
     """Whether the document holds rows of the test of a section; without any the section shows nothing to link to."""
     if section == "quality":
         return bool(document.quality)
+    if section == "image-quality":
+        return document.image_quality is not None and bool(document.image_quality.transfer)
     if section == "lipschitz":
         return document.lipschitz is not None and bool(document.lipschitz.layers or document.lipschitz.brackets)
     part = {

@@ -48,6 +48,12 @@ HAZARDS: tuple[tuple[str, str, str, str], ...] = (
         "shift",
     ),
     (
+        "Faint edges come back less sharp than strong ones, and the sharpness of the image promises more than there is for a faint lesion",
+        "Task transfer function at several contrasts; noise power, uniformity and bias",
+        "image_quality",
+        "image-quality",
+    ),
+    (
         "The amplification of disturbances has no known ceiling",
         "Lipschitz bracket: gain found below, layer-by-layer bound above",
         "lipschitz",
@@ -89,6 +95,15 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Sham recovery", "The same statistic where nothing was put in and only the noise differs: what noise alone gives."),
     ("Detectability d′", "‖A h‖/σ: how visible the detail h is in the raw data to an ideal observer."),
     ("Null-space share", "‖P_N h‖/‖h‖: the part of the detail that the measurement does not contain."),
+    (
+        "Task transfer function, f50, f10",
+        "How much of each spatial frequency comes back at an edge of one contrast in the noise of the scan, 1 at frequency 0; where it falls "
+        "to a half and to a tenth, in cycles per pixel. 0.5 is the Nyquist frequency, the finest that the pixels can show.",
+    ),
+    (
+        "Noise power spectrum",
+        "How the variance of the noise is spread over spatial frequencies; its integral is the variance. Low frequencies: blotches.",
+    ),
     ("NRMSE, PSNR, SSIM", "Normalised root-mean-square error, peak signal-to-noise ratio in dB, structural similarity."),
     ("Lipschitz constant", "The largest gain between any two inputs; local: on a neighbourhood of one input."),
     (
@@ -109,6 +124,10 @@ REFERENCES: tuple[str, ...] = (
     "potential costs of AI, PNAS 117 (48), 30088–30095, 2020.",
     "M. Genzel, J. Macdonald, M. März, Solving inverse problems with deep neural networks: robustness included?, IEEE "
     "Transactions on Pattern Analysis and Machine Intelligence 45 (1), 1119–1134, 2023.",
+    "S. Richard, D. B. Husarik, G. Yadava, S. N. Murphy, E. Samei, Towards task-based assessment of CT performance, Medical "
+    "Physics 39 (7), 4115–4122, 2012.",
+    "E. Samei et al., Performance evaluation of computed tomography systems: summary of AAPM Task Group 233, Medical Physics 46 (11), "
+    "e735–e756, 2019 (no conformance is claimed).",
     "H. H. Barrett, K. J. Myers, Foundations of Image Science, Wiley, 2004 (ideal observer, detectability).",
     "FDA, Recommended Content and Format of Non-Clinical Bench Performance Testing Information in Premarket Submissions, "
     "2019 (model for the order of the sections; no conformance is claimed).",

@@ -6,6 +6,7 @@
 - `sampling`: does it get better with more samples?
 - `noise`: how do error and bias grow with noise?
 - `repeatability`: does the same measurement give the same image again?
+- `physics`: how sharp, how noisy and how flat is the image, as a medical physicist measures it?
 - `lipschitz`: how much can it amplify at all?
 
 `summarise` turns their rows into findings.
@@ -14,6 +15,7 @@
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.lipschitz import LipschitzTest
 from stabtest.stability.noise import NoiseTest
+from stabtest.stability.physics import ImageQualityTest
 from stabtest.stability.quality import quality
 from stabtest.stability.region import Region
 from stabtest.stability.repeatability import RepeatabilityTest
@@ -24,6 +26,7 @@ from stabtest.stability.worst_case import WorstCaseTest, replay
 
 __all__ = [
     "Case",
+    "ImageQualityTest",
     "LipschitzTest",
     "Method",
     "NoiseTest",

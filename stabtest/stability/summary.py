@@ -22,6 +22,8 @@ key                                            value                            
 ``noise.nrmse.growth``                         geometric mean of NRMSE at the most noise over that at 1        t on logarithms
 ``noise.nrmse.ratio_to_reference``             the same of NRMSE at the most noise over the reference's    t on logarithms
 ``repeatability.difference.max``               largest change of the image where none should be            below only
+``image_quality.f50.fall``                     largest mean fall of f50 from the highest contrast          t, Bonferroni
+``image_quality.bias.max``                     largest |bias| of a flat region over the largest pixel      below only, t
 ``lipschitz.<bracket>``                        largest gain found                                          the bracket
 =============================================  ==========================================================  ====================
 
@@ -36,9 +38,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from stabtest import statistics
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
+from stabtest.findings.physics_rows import BiasRow, TransferRow
 from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
 from stabtest.findings.verdicts import Finding
 from stabtest.stability.summaries.context import Context
+from stabtest.stability.summaries.image_quality import summarise_image_quality
 from stabtest.stability.summaries.lipschitz import summarise_lipschitz
 from stabtest.stability.summaries.noise import summarise_noise
 from stabtest.stability.summaries.quality import summarise_quality
@@ -74,7 +78,8 @@ def summarise(
     Returns
     -------
     list of Finding
-        Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, Lipschitz, and within it by method.
+        Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, image quality,
+        Lipschitz, and within it by method.
 
     Examples
     --------
@@ -92,5 +97,8 @@ def summarise(
         *summarise_sampling([row for row in every if isinstance(row, SamplingRow)], context),
         *summarise_noise([row for row in every if isinstance(row, NoiseRow)], context),
         *summarise_repeatability([row for row in every if isinstance(row, RepeatabilityRow)], context),
+        *summarise_image_quality(
+            [row for row in every if isinstance(row, TransferRow)], [row for row in every if isinstance(row, BiasRow)], context
+        ),
         *summarise_lipschitz([row for row in every if isinstance(row, Bracket)], tested, context),
     ]

@@ -63,6 +63,14 @@ fractions = [0.25, 1.0]
 levels = [1.0, 2.0]
 draws = 2
 
+[image_quality]
+enabled = true
+contrasts = [0.3, 1.0]
+diameter = 8.0
+edge_realisations = 2
+noise_realisations = 3
+noise_side = 6
+
 [lipschitz]
 jacobian_steps = 2
 

@@ -20,7 +20,7 @@ def comparable(document):
 def test_every_unit_is_measured(audited, plan):
     assert audited.document.failures == []
     assert audited.complete
-    assert len(plan.units) == 2 * 3 * 5 + 3 + 1  # five tests of every method on every case, repeatability on the first, bounds
+    assert len(plan.units) == 2 * 3 * 6 + 3 + 1  # six tests of every method on every case, repeatability on the first, bounds
 
 
 def test_every_section_is_filled(audited):
@@ -31,6 +31,10 @@ def test_every_section_is_filled(audited):
     assert len(document.sampling.rows) == 2 * 3 * 3
     assert len(document.noise.rows) == 2 * 3 * 2
     assert len(document.repeatability.rows) == 3 * 6
+    section = document.image_quality
+    assert [len(rows) for rows in (section.transfer, section.noise_power, section.bias, section.uniformity)] == [12, 6, 6, 6]
+    assert len(section.statements) == 3 * (2 + 1)  # of every method in every case and over patients
+    assert "2 of them" in section.description
     assert {bracket.name for bracket in document.lipschitz.brackets} == {"network alone", "measurement to image"}
     assert [item.role for item in document.items] == ["under test", "reference", "baseline"]
 

@@ -41,6 +41,8 @@ def test_defaults_make_a_whole_configuration():
         ('[network]\nzoo = "a"\nfactory = "b:c"', ["[network]", "exactly one"]),
         ("[network]\n", ["[network]", "exactly one"]),
         ('[network]\nzoo = "a"\ntakes = "fastmri"', ["zoo alone", "takes"]),
+        (MINIMAL + "[image_quality]\ncontrasts = [0.1, 0.1]", ["[image_quality]", "different numbers other than zero"]),
+        (MINIMAL + "[image_quality]\nnoise_realisations = 4", ["[image_quality]", "at least edge_realisations"]),
         ("", ["[network]", "nothing", "stabtest init"]),
         ("[network\n", ["TOML"]),
         (MINIMAL + "[operator]\nmask = { file = 'm.npy', seed = 1 }", ["mask", "file alone"]),

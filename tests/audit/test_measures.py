@@ -30,6 +30,33 @@ def test_views_that_are_given_are_taken():
         sampling_levels(parse_config(SIMULATED.format(50) + "sampling.views = [20]"))
 
 
+def test_image_quality_runs_when_asked_for_with_the_settings_that_were_given(monkeypatch):
+    from stabtest.audit import measures
+    from stabtest.stability import ImageQualityTest
+
+    made = []
+    monkeypatch.setattr(measures, "ImageQualityTest", lambda **settings: made.append(ImageQualityTest(**settings)) or made[-1])
+    assert "image_quality" not in {test.name for test in measurements(parse_config(SIMULATED.format(20)))}
+    text = "image_quality = { enabled = true, diameter = 9.0, noise_side = 5, edge_realisations = 2, noise_realisations = 4, water = 0.2 }"
+    (test,) = [test for test in measurements(parse_config(SIMULATED.format(20) + text)) if test.name == "image_quality"]
+    assert made == [ImageQualityTest(diameter_px=9.0, noise_side_px=5, edge_realisations=2, noise_realisations=4, water=0.2)]
+    assert test.settings["water"] == 0.2
+
+
+def test_water_is_a_matter_of_ct():
+    text = 'network.zoo = "unet-mri"\nimage_quality = { enabled = true, water = 0.2 }'
+    (test,) = [test for test in measurements(parse_config(text)) if test.name == "image_quality"]
+    assert test.settings["water"] is None
+
+
+def test_the_cost_in_the_description_of_image_quality_is_what_it_takes():
+    from stabtest.audit.config import ImageQualitySection
+
+    s = ImageQualitySection()
+    calls = s.noise_realisations + s.edge_realisations * (len(s.contrasts) * s.sites + 1)
+    assert f"{calls} at the defaults" in ImageQualitySection.model_fields["enabled"].description
+
+
 def test_the_default_sweep_runs_on_a_scan_that_has_no_more_views_than_the_network_takes(tmp_path):
     scanner = Radon(48, 20, 80)
     integrals = scanner(ellipses(48, seed=0)[None])[0, 0].numpy() / 20

@@ -11,6 +11,7 @@ from stabtest.findings.document import (
     Cost,
     DataInfo,
     Document,
+    ImageQualitySection,
     Item,
     LipschitzSection,
     NoiseSection,
@@ -21,6 +22,7 @@ from stabtest.findings.document import (
     WorstCaseSection,
 )
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
+from stabtest.findings.physics_rows import BiasRow, ContrastStatement, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
     BoundRow,
     Bracket,
@@ -144,6 +146,7 @@ def full(cases: int = 4, size: int = 96):
         sampling=sampling(names, rng),
         noise=noise(names, rng),
         repeatability=repeatability(names),
+        image_quality=image_quality(names),
         lipschitz=lipschitz(names),
         criteria=criteria,
         criteria_sha256=criteria_hash(criteria),
@@ -332,6 +335,160 @@ def repeatability(names):
             for method in (NET, TV)
             for what, value, note in tried
         ]
+    )
+
+
+def image_quality(names):
+    """Net and TV lose sharpness with contrast; at the lowest contrast TV erases the edge and its gate fails."""
+    common = {"quantity": "along the local phase"}
+    frequencies = [k / 100 for k in range(51)]
+    transfer, power, bias, uniform, statements = [], [], [], [], []
+    for index, name in enumerate(names):
+        for method, blur in {NET: 1.0, TV: 1.15, ZERO: 0.95}.items():
+            where = {"case": name, "method": method, **common}
+            for contrast in (0.02, 0.1, 0.5):
+                width = blur * (1 + (0 if method == ZERO else 0.12 / math.sqrt(contrast))) * (1 + 0.03 * index)
+                f50 = 0.1874 / width if method != ZERO or contrast < 0.5 else math.inf
+                lost = method == TV and contrast == 0.02
+                interval = (
+                    None
+                    if lost or math.isinf(f50)
+                    else Interval(lower=0.96 * f50, upper=1.05 * f50, level=0.95, method="jackknife")
+                )
+                transfer.append(
+                    TransferRow(
+                        **where,
+                        diameter_px=16.0,
+                        contrast=contrast,
+                        sites=1,
+                        realisations=6,
+                        noise_ratio=1.0,
+                        frequencies=frequencies,
+                        transfer=[] if lost else [math.exp(-2 * (math.pi * width * f) ** 2) for f in frequencies],
+                        step=0.04 if lost else 0.97 - 0.1 * (method == TV),
+                        f50=None if lost else f50,
+                        f10=None if lost else 0.3415 / width,
+                        f50_interval=interval,
+                        f50_left_out=[] if lost else [f50] * 6,
+                        left_out="noise realisations",
+                        edge_cnr=3.1 if lost else 1400 * contrast,
+                        data_detectability=300 * contrast,
+                        reliable=not lost,
+                    )
+                )
+            for low in (0.1, 0.02):
+                lost = method == TV and low == 0.02
+                fall = None if lost else {NET: 0.2, TV: 0.17, ZERO: 0.0}[method]
+                words = "Not compared: 4 % of the edge came back at contrast 0.02, 3.1 times the noise of the averaged change."
+                statements.append(
+                    ContrastStatement(
+                        method=method,
+                        case=name,
+                        high_contrast=0.5,
+                        low_contrast=low,
+                        fall=fall,
+                        interval=None,
+                        statement=words
+                        if lost
+                        else f"f50 is {100 * fall:g} % lower at contrast {low:g} than at 0.5; no interval can be had.",
+                    )
+                )
+            level = {NET: 0.011, TV: 0.008, ZERO: 0.021}[method] * (1 + 0.1 * index)
+            rings = [k / 16 for k in range(9)]
+            density = [level**2 * 4 * math.exp(-((f / (0.15 if method == ZERO else 0.06)) ** 2)) for f in rings]
+            power.append(
+                NoisePowerRow(
+                    **where,
+                    realisations=16,
+                    noise_ratio=1.0,
+                    regions=1,
+                    side_px=16,
+                    frequencies=rings,
+                    power=density,
+                    standard_error=[0.2 * value for value in density],
+                    integral=level**2,
+                    variance=level**2,
+                    noise_std=level,
+                    noise_std_hu=None,
+                    peak_frequency=0.0,
+                    mean_frequency=0.12,
+                    noise_map="noise-map",
+                )
+            )
+            wrong = {NET: -0.012, TV: -0.02, ZERO: 0.003}[method]
+            bias.append(
+                BiasRow(
+                    **where,
+                    site="(41, 52)",
+                    diameter_px=16.0,
+                    realisations=16,
+                    truth=0.4,
+                    bias=wrong,
+                    bias_relative=wrong / 0.9,
+                    bias_hu=None,
+                    interval=Interval(lower=wrong - 0.002, upper=wrong + 0.002, level=0.95, method="t"),
+                )
+            )
+            uniform.append(
+                UniformityRow(
+                    **where,
+                    diameter_px=72.0,
+                    level=0.45,
+                    realisations=6,
+                    means=[0.45, 0.44, 0.45, 0.44, 0.45],
+                    bias=wrong / 2,
+                    centre_difference=0.01,
+                    centre_difference_hu=None,
+                    uniformity_index=-0.022,
+                    integral_uniformity=0.96,
+                )
+            )
+    if len(names) > 1:
+        bounds = Interval(lower=0.15, upper=0.25, level=0.95, method=f"Student's t, {len(names)} patients")
+        statements += [
+            ContrastStatement(
+                method=method,
+                case=None,
+                high_contrast=0.5,
+                low_contrast=low,
+                fall=fall,
+                interval=bounds if fall else None,
+                statement=words,
+            )
+            for method, low, fall, words in (
+                (
+                    NET,
+                    0.1,
+                    0.2,
+                    "Resolves less at low contrast: f50 is 20 % lower at contrast 0.1 than at 0.5 (95 % lower bound 15 %).",
+                ),
+                (
+                    NET,
+                    0.02,
+                    0.2,
+                    "Resolves less at low contrast: f50 is 20 % lower at contrast 0.02 than at 0.5 (95 % lower bound 15 %).",
+                ),
+                (
+                    TV,
+                    0.1,
+                    0.17,
+                    "Resolves less at low contrast: f50 is 17 % lower at contrast 0.1 than at 0.5 (95 % lower bound 15 %).",
+                ),
+                (
+                    ZERO,
+                    0.1,
+                    0.0,
+                    "No loss of resolution above 5 % shown: f50 is the same within 0.05 % at contrast 0.1 as at 0.5.",
+                ),
+            )
+        ]
+    return ImageQualitySection(
+        description="16 scans with independent noise; a disc of 16 pixels at one flat place in 6 of them, at each contrast.",
+        transfer=transfer,
+        noise_power=power,
+        bias=bias,
+        uniformity=uniform,
+        statements=statements,
     )
 
 

@@ -171,6 +171,60 @@ def test_noise_and_repeatability_tables_equal_the_document(page, full):
         check(found[row.method, row.variation], "Change of the image", row.difference)
 
 
+def test_image_quality_tables_equal_the_document(page, full):
+    section = full.image_quality
+    shown = {(r["Method"][0], r["Case"][0], float(r["Contrast"][1])): r for r in page.records("ttf-rows")}
+    assert len(shown) == len(section.transfer)
+    for row in section.transfer:
+        record = shown[row.method, row.case, row.contrast]
+        check(record, "Step", row.step)
+        check(record, "f10", row.f10)
+        assert record["f50"][0].strip() == "> 0.5" if row.f50 == float("inf") else close(record["f50"][0], row.f50)
+        assert record["Gate"][0].startswith("held" if row.reliable else "failed")
+    for table, rows, columns in (
+        ("nps-rows", section.noise_power, {"Standard deviation": "noise_std", "Mean frequency": "mean_frequency"}),
+        ("bias-rows", section.bias, {"Bias": "bias", "Bias over largest pixel": "bias_relative"}),
+        (
+            "uniformity-rows",
+            section.uniformity,
+            {"Uniformity index": "uniformity_index", "Integral uniformity": "integral_uniformity"},
+        ),
+    ):
+        records = {(r["Method"][0], r["Case"][0]): r for r in page.records(table)}
+        assert len(records) == len(rows)
+        for row in rows:
+            for head, name in columns.items():
+                check(records[row.method, row.case], head, getattr(row, name))
+
+
+def test_a_curve_whose_gate_failed_is_counted_and_not_drawn(page, html):
+    records = {(r["Method"][0], float(r["Contrast"][1])): r for r in page.records("ttf-summary")}
+    assert records["TV", 0.02]["Gate held in"][0] == "0 of 4"
+    assert records["TV", 0.02]["f50, median"][1] is None
+    figure = re.search(r'<figure id="figure-ttf-0".*?</figure>', html, re.DOTALL).group()
+    assert "TV, contrast 0.1<" in figure
+    assert "TV, contrast 0.02<" not in figure
+    assert "4 curves not drawn: the gate failed." in figure
+    assert "resolve less at low contrast by construction" in html
+
+
+def test_hounsfield_units_are_shown_where_there_are_any(factory, pages, full):
+    section = full.image_quality
+    assert not [head for heads in pages.read(render(full)).heads.values() for head in heads if "(HU)" in head]
+    rows = [row.model_copy(update={"bias_hu": 1000 * row.bias}) for row in section.bias]
+    shown = pages.read(render(full.model_copy(update={"image_quality": section.model_copy(update={"bias": rows})})))
+    for record, row in zip(
+        shown.records("bias-rows"), sorted(rows, key=lambda r: ["unet-mri", "TV", "zero-filled"].index(r.method))
+    ):
+        check(record, "Bias (HU)", row.bias_hu)
+
+
+def test_without_image_quality_the_page_says_so(factory, pages):
+    page = pages.read(render(factory.document()))
+    assert "image-quality" in page.ids
+    assert "resolution by contrast, noise power, uniformity and bias were not measured" in page.text
+
+
 def test_the_worst_case_stands_beside_the_noise_of_the_same_norm(html):
     figure = re.search(r'<figure id="figure-noise-worst".*?</figure>', html, re.DOTALL).group()
     assert "worst found" in figure

@@ -1,14 +1,15 @@
-"""Section 7: conventional image quality on the clean measurements."""
+"""Section 7: conventional image quality on the clean measurements, and what a medical physicist measures beside it."""
 
 from __future__ import annotations
 
 from stabtest.findings.document import Document
 from stabtest.findings.records import QualityRow
 from stabtest.report import panels, tables
-from stabtest.report.anchors import quality_panels
+from stabtest.report.anchors import quality_panels, was_run
 from stabtest.report.blocks import Block, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
 from stabtest.report.numbers import number
+from stabtest.report.sections.image_quality import image_quality
 from stabtest.report.text import shorten
 
 _ROLES = ("truth", "clean", "difference")
@@ -16,10 +17,15 @@ _ROLES = ("truth", "clean", "difference")
 
 def quality(document: Document) -> Section:
     """Accuracy without perturbation: the ground under every figure of stability."""
+    blocks = [*_accuracy(document), *image_quality(document)]
+    run = any(was_run(document, anchor) for anchor in ("quality", "image-quality"))
+    return Section(7, "quality", "Conventional image quality", tuple(blocks), "run" if run else "not run")
+
+
+def _accuracy(document: Document) -> list[Block]:
     rows = document.quality
     if not rows:
-        absent = Paragraph("Not run: the audit holds no accuracy on clean measurements.", "absent")
-        return Section(7, "quality", "Conventional image quality", (absent,), "not run")
+        return [Paragraph("Not run: the audit holds no accuracy on clean measurements.", "absent")]
     methods = method_order(document, [row.method for row in rows])
     of = {method: [row for row in rows if row.method == method] for method in methods}
     summary = tables.rows(
@@ -79,7 +85,7 @@ def quality(document: Document) -> Section:
 
         caption = f"Clean reconstructions, case {shorten(group.case, 80)}"
         blocks.append(panels.panel(document, group, _ROLES, anchor=anchor, caption=caption, notes=notes))
-    return Section(7, "quality", "Conventional image quality", tuple(blocks), "run")
+    return blocks
 
 
 def _notes(rows: list[QualityRow], method: str, case: str) -> tuple[str, ...]:

@@ -183,12 +183,14 @@ def _statement(
     if fall is None:
         words = f"Not compared: {why}."
     elif interval is None:
-        words = f"{span[0].upper()}{span[1:]}; no interval can be had{why}."
+        words = f"{span}; no interval can be had{why}."
     elif lower is not None and lower > LEAST_FALL:
         bound = f"({100 * level:.0f} % lower bound {100 * lower:.3g} %, {interval.method})"
         words = f"Resolves less at low contrast: {span} {bound}{why}."
     else:
-        words = f"No loss of resolution above {100 * LEAST_FALL:.0f} % shown: {span} ({interval.method}){why}."
+        open_above = interval.upper is None or interval.upper > LEAST_FALL
+        shown = "shown, and none excluded" if open_above else "shown"
+        words = f"No loss of resolution above {100 * LEAST_FALL:.0f} % {shown}: {span} ({interval.method}){why}."
     return ContrastStatement(
         method=method, case=case, high_contrast=high, low_contrast=low, fall=fall, interval=interval, statement=words
     )

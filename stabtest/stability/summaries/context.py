@@ -115,6 +115,23 @@ def smallest(value: float, n: int, *, level: float) -> Interval:
     )
 
 
+def joint(intervals: Sequence[Interval | None]) -> Interval | None:
+    """Bounds of the largest of several values from simultaneous bounds of each; open above where one has none.
+
+    Examples
+    --------
+    >>> one, other = (Interval(lower=low, upper=low + 0.2, level=0.95, method="t") for low in (0.1, 0.3))
+    >>> joint([one, other]).lower, joint([one, None]).upper
+    (0.3, None)
+    """
+    known = [i for i in intervals if i is not None]
+    lowers, uppers = ([end for i in known if (end := getattr(i, side)) is not None] for side in ("lower", "upper"))
+    if not lowers:
+        return None
+    upper = max(uppers) if len(uppers) == len(intervals) else None
+    return Interval(lower=max(lowers), upper=upper, level=known[0].level, method=known[0].method)
+
+
 def patients_text(n: int) -> str:
     """``1 patient``, ``4 patients``."""
     return f"{n} patient{'' if n == 1 else 's'}"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from stabtest.findings.records import Interval, SamplingRow, SamplingStatement
+from stabtest.findings.records import SamplingRow, SamplingStatement
 from stabtest.findings.verdicts import Finding
 from stabtest.stability.sampling import statements
-from stabtest.stability.summaries.context import Context
+from stabtest.stability.summaries.context import Context, joint
 
 
 def summarise_sampling(rows: Sequence[SamplingRow], context: Context) -> list[Finding]:
@@ -32,7 +32,7 @@ def summarise_sampling(rows: Sequence[SamplingRow], context: Context) -> list[Fi
                 "sampling.more_is_poorer",
                 method,
                 value=_largest([statement.change for statement in own]),
-                interval=_joint([statement.interval for statement in own]),
+                interval=joint([statement.interval for statement in own]),
                 n=n,
                 sentence=f"{method}: {worst.statement}",
             )
@@ -53,12 +53,3 @@ def _largest(changes: list[float]) -> float:
     if math.inf in changes or not any(math.isnan(change) for change in changes):
         return max(change for change in changes if not math.isnan(change))
     return math.nan
-
-
-def _joint(intervals: list[Interval | None]) -> Interval | None:
-    known = [i for i in intervals if i is not None]
-    lowers, uppers = ([end for i in known if (end := getattr(i, side)) is not None] for side in ("lower", "upper"))
-    if not lowers:
-        return None
-    upper = max(uppers) if len(uppers) == len(intervals) else None
-    return Interval(lower=max(lowers), upper=upper, level=known[0].level, method=known[0].method)
