@@ -208,6 +208,18 @@ def test_a_curve_whose_gate_failed_is_counted_and_not_drawn(page, html):
     assert "resolve less at low contrast by construction" in html
 
 
+def test_a_small_noise_power_has_its_power_of_ten_in_the_label(factory, full):
+    section = full.image_quality
+    rows = [
+        row.model_copy(update={name: [1e-6 * value for value in getattr(row, name)] for name in ("power", "standard_error")})
+        for row in section.noise_power
+    ]
+    html = render(full.model_copy(update={"image_quality": section.model_copy(update={"noise_power": rows})}))
+    figure = re.search(r'<figure id="figure-nps".*?</figure>', html, re.DOTALL).group()
+    assert ">10⁻⁹ value² pixel²<" in figure  # 0.0024 times 1e-6
+    assert ">2<" in figure
+
+
 def test_hounsfield_units_are_shown_where_there_are_any(factory, pages, full):
     section = full.image_quality
     assert not [head for heads in pages.read(render(full)).heads.values() for head in heads if "(HU)" in head]

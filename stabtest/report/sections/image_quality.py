@@ -20,6 +20,7 @@ _BY_CONSTRUCTION = (
     "may do the same, and then no one number stands for its sharpness: a faint lesion is judged by the curve of its own contrast. The curve is "
     "1 at frequency 0 whatever came back; the part of the edge's height that did is the step, in the table."
 )
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _COLOURS = (3, 5, 4, 0)
 """Of the contrasts: first those that the usual three methods do not have, so that one is not taken for the other."""
 _MOST_METHODS, _MOST_CONTRASTS = 5, 4
@@ -117,21 +118,31 @@ def _noise(document: Document, section: ImageQualitySection) -> list[Figure]:
 
     That mean is no less than the standard error of the mean curve, whether or not the cases share their noise.
     """
+    methods = method_order(document, [row.method for row in section.noise_power])[:_MOST_METHODS]
+    means = {name: _mean([row for row in section.noise_power if row.method == name]) for name in methods}
+    if not means:
+        return []
+    unit, words = _unit([value for _, y, _ in means.values() for value in y])
     lines: list[Series] = []
     bands: list[Band] = []
-    for method in method_order(document, [row.method for row in section.noise_power])[:_MOST_METHODS]:
-        rows = [row for row in section.noise_power if row.method == method]
-        x, y, error = _mean(rows)
+    for method, (x, y, error) in means.items():
         colour = tone(document, method)
-        lines.append(Series(method, x, y, colour))
-        low, high = (tuple(p + sign * e for p, e in zip(y, error)) for sign in (-1, 1))
+        lines.append(Series(method, x, tuple(p / unit for p in y), colour))
+        low, high = (tuple((p + sign * e) / unit for p, e in zip(y, error)) for sign in (-1, 1))
         bands.append(Band("", x, low, high, colour))
-    if not lines:
-        return []
     title = "Noise power spectrum, mean over cases; band: one standard error to either side"
-    drawing = draw(Plot(title, "cycles per pixel", "value² pixel²", tuple(lines), tuple(bands)))
+    drawing = draw(Plot(title, "cycles per pixel", words, tuple(lines), tuple(bands)))
     note = f"{many(drawing.left_out, 'value')} without a place on these axes: see the table." if drawing.left_out else None
     return [Figure("figure-nps", title, drawing.svg, "nps-rows", note)]
+
+
+def _unit(values: Sequence[float]) -> tuple[float, str]:
+    """A power of ten in which the largest value lies between 1 and 10, and the label of the axis: long ticks have no room."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    power = math.floor(math.log10(largest)) if largest > 0 else 0
+    if abs(power) < 2 or abs(power) > 300:
+        return 1.0, "value² pixel²"
+    return float(f"1e{power}"), f"10{str(power).translate(_RAISED)} value² pixel²"
 
 
 def _mean(rows: Sequence[NoisePowerRow]) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
