@@ -7,12 +7,17 @@
 - `noise`: how do error and bias grow with noise?
 - `repeatability`: does the same measurement give the same image again?
 - `physics`: how sharp, how noisy and how flat is the image, as a medical physicist measures it?
+- `detectability`: can observers tell images with a lesion from images without?
+- `kernel`: what does the method do where the scanner sees nothing?
+- `shift`: what if the object or the scan is not quite what it is told?
 - `lipschitz`: how much can it amplify at all?
 
-`summarise` turns their rows into findings.
+`summarise` turns their rows into findings. An audit runs all but `detectability`, `kernel` and `shift`, which are called from Python.
 """
 
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
+from stabtest.stability.detectability import DetectabilityTest
+from stabtest.stability.kernel import KernelTest
 from stabtest.stability.lipschitz import LipschitzTest
 from stabtest.stability.noise import NoiseTest
 from stabtest.stability.physics import ImageQualityTest
@@ -20,13 +25,16 @@ from stabtest.stability.quality import quality
 from stabtest.stability.region import Region
 from stabtest.stability.repeatability import RepeatabilityTest
 from stabtest.stability.sampling import SamplingTest, statements
+from stabtest.stability.shift import ShiftTest
 from stabtest.stability.structure import StructureTest
 from stabtest.stability.summary import summarise
 from stabtest.stability.worst_case import WorstCaseTest, replay
 
 __all__ = [
     "Case",
+    "DetectabilityTest",
     "ImageQualityTest",
+    "KernelTest",
     "LipschitzTest",
     "Method",
     "NoiseTest",
@@ -36,6 +44,7 @@ __all__ = [
     "RepeatabilityTest",
     "Resampled",
     "SamplingTest",
+    "ShiftTest",
     "StructureTest",
     "WorstCaseTest",
     "quality",
