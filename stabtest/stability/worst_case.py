@@ -219,7 +219,9 @@ class WorstCaseTest:
                 0,
                 picture(clean, case, section="worst_case", method=method.name, role="clean", kind="anatomy", caption=words),
             )
-        return Outcome(tuple(rows), tuple(shown), witnesses, sum(found.evaluations for found in found_by.best))
+        # What was asked without a gradient is in the rows, and no gradient evaluation.
+        spent = sum(found.evaluations - max(found.queries, default=0) for found in found_by.best)
+        return Outcome(tuple(rows), tuple(shown), witnesses, spent)
 
     def options(self, case: Case) -> SetOptions:
         """The set of admissible perturbations of a case, but for its radius.

@@ -91,9 +91,10 @@ def test_a_magnitude_method_is_compared_with_the_magnitude(full_mri):
 
 def test_a_network_without_gradient_is_not_called_stable(mri):
     method = Method("net", "under test", lambda y, A: A.pseudo_inverse(y).detach())
-    rows = TEST.measure(method, mri, seed=0).rows
-    assert all((row.status, row.gradient) == ("no usable gradient", "disconnected") for row in rows)
-    assert all(0 < row.queries < row.evaluations for row in rows)
+    found = TEST.measure(method, mri, seed=0)
+    assert all((row.status, row.gradient) == ("no usable gradient", "disconnected") for row in found.rows)
+    assert all(0 < row.queries < row.evaluations for row in found.rows)
+    assert found.evaluations == sum(row.evaluations - row.queries for row in found.rows)
 
 
 def test_a_sound_gradient_is_called_healthy_and_asks_nothing_without_it(direct):
