@@ -191,7 +191,7 @@ class _Step:
 
 
 def _weights(step: int, steps: int, begun: Tensor | None, *, heat: Tensor, hold: float) -> Tensor:
-    """`weight` of each image with its own heat, ``(B,)``; of one that has begun anew that of a fresh path of the steps that were left."""
+    """`weight` of each image with its own heat, ``(B,)``; of one that has begun anew that of a path as long as the steps that were left."""
     since = [0] * len(heat) if begun is None else begun.tolist()
     return (heat * heat.new_tensor([_course(step - first, steps - first, hold) for first in since])).clamp(min=COLD)
 
