@@ -197,6 +197,7 @@ def rows_of_every_kind():
     from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
     from stabtest.findings.physics_rows import BiasRow, TransferRow
     from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
+    from stabtest.findings.shift_rows import ShiftRow
 
     rows = []
     for method in ("net", "tv"):
@@ -291,6 +292,24 @@ def rows_of_every_kind():
                     interval=None,
                 ),
                 RepeatabilityRow(**where, variation="same input", difference=0.0, largest=0.0),
+                *(
+                    ShiftRow(
+                        **where,
+                        family=family,
+                        shift="rotation",
+                        size=None if family == "searched" else 2.0,
+                        unit="degrees",
+                        nrmse_without=0.1,
+                        nrmse=0.2,
+                        change=0.1,
+                        linear_nrmse_without=0.2,
+                        linear_nrmse=0.2,
+                        linear_change=0.0,
+                        defect=None,
+                        linear_defect=None,
+                    )
+                    for family in ("object", "searched")
+                ),
             ]
     for name in ("network alone", "measurement to image"):
         rows.append(

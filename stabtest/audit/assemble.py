@@ -16,7 +16,7 @@ from stabtest.audit.engine import Ran
 from stabtest.audit.fingerprint import digest
 from stabtest.audit.judge import judge
 from stabtest.audit.limits import deviations_of, limitations
-from stabtest.audit.measures import sampling_levels, worst_case_test
+from stabtest.audit.measures import sampling_levels, shift_test, worst_case_test
 from stabtest.audit.pictures import choose_pictures
 from stabtest.audit.plan import Plan, Unit
 from stabtest.audit.privacy import public, without_folders
@@ -33,6 +33,7 @@ from stabtest.findings.document import (
     NoiseSection,
     RepeatabilitySection,
     SamplingSection,
+    ShiftSection,
     StructureSection,
     WorstCaseSection,
 )
@@ -51,10 +52,12 @@ from stabtest.findings.records import (
     StructureRow,
     WorstCaseRow,
 )
+from stabtest.findings.shift_rows import ShiftRow
 from stabtest.operators import sampling_fraction
 from stabtest.stability import statements, summarise
 from stabtest.stability.physics import contrast_statements
 from stabtest.stability.physics.resolution import LEAST_CNR, LEAST_STEP
+from stabtest.stability.shift import statements as shift_statements
 from stabtest.stability.structure import LEAST_DETECTABILITY
 
 Row = TypeVar("Row", bound=Record)
@@ -133,6 +136,7 @@ def assemble(
         image_quality=_image_quality(
             config, rows(TransferRow), rows(NoisePowerRow), rows(BiasRow), rows(UniformityRow), patients
         ),
+        shift=_shift(config, rows(ShiftRow), cases, patients),
         lipschitz=_lipschitz(rows(LayerRow), brackets, rows(BoundRow), rows(NormalisedRow)),
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
@@ -263,6 +267,34 @@ def _image_quality(
         uniformity=uniformity,
         statements=contrast_statements(transfer, patients=patients),
     )
+
+
+def _shift(config: Config, rows: list[ShiftRow], cases: Sequence[CaseInfo], patients: dict[str, str]) -> ShiftSection | None:
+    if not rows:
+        return None
+    test, families = shift_test(config), {row.family for row in rows}
+    said: list[str] = []
+    if "object" in families:
+        where = (
+            "on the grid twice as fine that it was drawn on" if any(row.finer for row in rows) else "on the pixels of the truth"
+        )
+        said.append(f"The object is changed {where} and measured again with the same noise.")
+    if "scan" in families:
+        said.append("The scan departs from what the methods are told of it.")
+    if "searched" in families and test.box is not None:
+        grid = test.points ** len(test.box.names)
+        ascents, steps = (f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((test.restarts, "ascent"), (test.steps, "step")))
+        climbs = f", then {ascents} of at most {steps}" if test.restarts and test.steps else ""
+        said.append(
+            f"The worst shift of a box ({test.box.words}) is searched: {grid} points of a grid{climbs}; the same for every method."
+        )
+    without = [case.name for case in cases if case.truth == "none" and any(row.case == case.name for row in rows)]
+    if without:
+        said.append(
+            f"Without a truth ({', '.join(without)}) no object can be measured anew: changes of the object, motion, errors of the geometry "
+            "and the search were left out there, and no error can be given."
+        )
+    return ShiftSection(description=" ".join(said), rows=rows, statements=shift_statements(rows, patients=patients))
 
 
 def _lipschitz(

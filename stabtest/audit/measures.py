@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from stabtest.audit.config import Config
 from stabtest.audit.scans import check_nested_views
-from stabtest.audit.simulate import make_operator, mask_family
+from stabtest.audit.simulate import finer_object, make_operator, mask_family
 from stabtest.audit.subject import Subject
-from stabtest.errors import ConfigError
+from stabtest.errors import ConfigError, DataError
 from stabtest.operators import sampling_fraction
 from stabtest.stability import (
     ImageQualityTest,
@@ -18,13 +19,17 @@ from stabtest.stability import (
     NoiseTest,
     RepeatabilityTest,
     SamplingTest,
+    ShiftTest,
     StructureTest,
     WorstCaseTest,
     quality,
 )
 from stabtest.stability.cases import Case, Method, Outcome, Progress
+from stabtest.stability.shift.measure import SCANS
 
-TestName = Literal["quality", "worst_case", "structure", "sampling", "noise", "repeatability", "image_quality", "lipschitz"]
+TestName = Literal[
+    "quality", "worst_case", "structure", "sampling", "noise", "repeatability", "image_quality", "shift", "lipschitz"
+]
 Run = Callable[[Method, Case, int, Progress], Outcome]
 """Measures a method on a case with a seed."""
 
@@ -94,6 +99,8 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
         )
     if config.image_quality.enabled:
         found.append(_image_quality(config))
+    if config.shift.enabled:
+        found.append(_shift(config))
     if config.lipschitz.enabled:
         found.append(_lipschitz(config))
     return tuple(found)
@@ -176,6 +183,46 @@ def _image_quality(config: Config) -> Measurement:
     )
 
 
+def _shift(config: Config) -> Measurement:
+    test = shift_test(config)
+    section = config.shift.model_dump(mode="json")
+    return Measurement(
+        "shift",
+        {**section, "words": [f"{one.label} {one.size:g}" for one in test.objects]},
+        lambda method, case, seed, progress: _possible(test, case).measure(method, case, seed=seed, progress=progress),
+    )
+
+
+def shift_test(config: Config) -> ShiftTest:
+    """The test of distribution shift that a configuration asks for; simulated cases are changed on the grid they were drawn on.
+
+    Raises
+    ------
+    ConfigError
+        If it asks for nothing.
+    """
+    test = config.shift.test(phantom=config.data.phantom if config.data.kind == "phantom" else None)
+    if test is None:
+        raise ConfigError("[shift]", expected="objects, scans or a box", came="none of them")
+    return replace(test, finer=partial(finer_object, config))
+
+
+def _possible(test: ShiftTest, case: Case) -> ShiftTest:
+    """What of it a case can have: without a truth no object can be measured anew."""
+    if case.truth is not None:
+        return test
+    wanted = SCANS if test.scans is None else test.scans
+    scans = tuple(shift for shift in wanted if not shift.needs_truth and (test.scans is not None or shift.unfit(case) is None))
+    if not scans:
+        raise DataError(
+            f"case {case.name}: distribution shift",
+            expected="a truth, or an error of the scan that can be made without one",
+            came="neither",
+            remedy="name one in [shift] scans, such as { receiver_gain = [1.0] }",
+        )
+    return replace(test, objects=(), scans=scans, box=None, finer=None)
+
+
 def _lipschitz(config: Config) -> Measurement:
     test = lipschitz_test(config)
     return Measurement(
@@ -254,5 +301,6 @@ __all__ = [
     "measurements",
     "noise_levels",
     "sampling_levels",
+    "shift_test",
     "worst_case_test",
 ]

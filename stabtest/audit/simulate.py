@@ -105,16 +105,37 @@ def simulate(config: Config, index: int) -> Case:
     """
     data = config.data
     seed = data.first_seed + index
-    fine = phantoms.make(data.phantom, FINER * config.operator.size, seed=seed)[None]
-    name = f"{data.phantom} {seed}"
+    fine, name = _fine(config, seed), f"{data.phantom} {seed}"
     noise_seed = derived_seed(config.audit.seed, "noise", seed)
     match config.operator.kind:
         case "fourier" | "multicoil":
-            return _simulate_mri(config, name, fine.to(torch.complex64), noise_seed)
+            return _simulate_mri(config, name, fine, noise_seed)
         case "radon":
-            return _simulate_ct(config, name, fine.abs() if fine.is_complex() else fine, noise_seed)
+            return _simulate_ct(config, name, fine, noise_seed)
         case "identity":
-            return _simulate_identity(config, name, fine.abs() if fine.is_complex() else fine, noise_seed)
+            return _simulate_identity(config, name, fine, noise_seed)
+
+
+def finer_object(config: Config, case: Case) -> Tensor | None:
+    """The object that a case was simulated from, ``(1, 1, 2 H, 2 W)`` on the device of the case; None for real data.
+
+    Parameters
+    ----------
+    config
+        That the case is of.
+    case
+        From `simulate`.
+    """
+    if config.data.kind != "phantom":
+        return None
+    return _fine(config, int(case.name.rpartition(" ")[2])).to(case.measurement.device)
+
+
+def _fine(config: Config, seed: int) -> Tensor:
+    fine = phantoms.make(config.data.phantom, FINER * config.operator.size, seed=seed)[None]
+    if config.operator.kind in ("fourier", "multicoil"):
+        return fine.to(torch.complex64)
+    return fine.abs() if fine.is_complex() else fine
 
 
 def _simulate_mri(config: Config, name: str, fine: Tensor, seed: int) -> Case:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
-from stabtest.findings import Picture, noise_rows, physics_rows, records
+from stabtest.findings import Picture, noise_rows, physics_rows, records, shift_rows
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
@@ -40,6 +40,7 @@ _ROWS: dict[str, type[Record]] = {
         physics_rows.NoisePowerRow,
         physics_rows.BiasRow,
         physics_rows.UniformityRow,
+        shift_rows.ShiftRow,
         records.LayerRow,
         records.BoundRow,
         records.NormalisedRow,

@@ -45,6 +45,11 @@ _EXAMPLES = {
     ("reference", "iterations"): "200",
     ("sampling", "views"): "[25, 100, 200]",
     ("image_quality", "water"): "0.02",
+    ("shift", "objects"): "{ intensity = [-0.2, 0.2], rotation = [2.0, 10.0], translation_rows = [3.5], "
+    "translation_columns = [0.5, 3.5], zoom = [-0.1, 0.1], inversion = [1.0], anatomy = [1.0] }",
+    ("shift", "anatomy"): '"chest"',
+    ("shift", "scans"): "{ mask = [0.05, 0.1], motion_translation = [1.0], receiver_gain = [1.0] }",
+    ("shift", "box"): "{ degrees = 5.0, rows = 2.0, columns = 2.0, intensity = 0.1 }",
     ("worst_case", "region"): '{ kind = "high_frequencies", above = 0.5 }',
     ("worst_case", "restarts"): "2",
 }

@@ -25,6 +25,7 @@ from stabtest.findings.records import (
     StructureRow,
     WorstCaseRow,
 )
+from stabtest.findings.shift_rows import ShiftRow, ShiftStatement
 from stabtest.findings.verdicts import Criterion, Finding
 
 SCHEMA_VERSION = 2
@@ -144,6 +145,15 @@ class ImageQualitySection(Record):
     statements: list[ContrastStatement]
 
 
+class ShiftSection(Record):
+    """Object and scan not quite as they should be."""
+
+    description: str
+    rows: list[ShiftRow]
+    statements: list[ShiftStatement]
+    """Empty where there is no truth."""
+
+
 class LipschitzSection(Record):
     """The layer table and the brackets."""
 
@@ -191,6 +201,7 @@ class Document(Record):
     noise: NoiseSection | None = None
     repeatability: RepeatabilitySection | None = None
     image_quality: ImageQualitySection | None = None
+    shift: ShiftSection | None = None
     lipschitz: LipschitzSection | None = None
     criteria: list[Criterion]
     criteria_sha256: str

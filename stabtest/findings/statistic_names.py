@@ -28,6 +28,8 @@ STATISTICS = (
     "repeatability.difference.max",
     "image_quality.f50.fall",
     "image_quality.bias.max",
+    "shift.poorer_beyond_linear",
+    "shift.searched.poorer_beyond_linear",
     "lipschitz.network_alone",
     "lipschitz.measurement_to_image",
 )

@@ -18,6 +18,7 @@ SECTIONS = {
     "noise": "noise",
     "repeatability": "shift",
     "image_quality": "image-quality",
+    "shift": "distribution-shift",
     "lipschitz": "lipschitz",
 }
 MOST_STRUCTURE_PANELS = 6
@@ -61,6 +62,8 @@ def was_run(document: Document, section: str) -> bool:
         return bool(document.quality)
     if section == "image-quality":
         return document.image_quality is not None and bool(document.image_quality.transfer)
+    if section == "distribution-shift":
+        return document.shift is not None and bool(document.shift.rows)
     if section == "lipschitz":
         return document.lipschitz is not None and bool(document.lipschitz.layers or document.lipschitz.brackets)
     part = {

@@ -54,6 +54,12 @@ HAZARDS: tuple[tuple[str, str, str, str], ...] = (
         "image-quality",
     ),
     (
+        "The patient lies otherwise, is another one, or the scan is not quite what the method is told, and the image is wrong without warning",
+        "Changes of the object and errors of the scan, a searched worst one, beside the direct linear reconstruction",
+        "shift",
+        "distribution-shift",
+    ),
+    (
         "The amplification of disturbances has no known ceiling",
         "Lipschitz bracket: gain found below, layer-by-layer bound above",
         "lipschitz",
@@ -103,6 +109,12 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Noise power spectrum",
         "How the variance of the noise is spread over spatial frequencies; its integral is the variance. Low frequencies: blotches.",
+    ),
+    (
+        "Excess, defect, misfit",
+        "Excess: the change of the NRMSE under a shift less that of the direct linear reconstruction. Defect: ‖f(y′) − T f(y)‖ / ‖f(y)‖ for "
+        "the shift T; no method has 0 where the scan itself does not commute with T. Misfit: what the object does not explain of the "
+        "measurement, over the noise; near 1 it is noise alone.",
     ),
     ("NRMSE, PSNR, SSIM", "Normalised root-mean-square error, peak signal-to-noise ratio in dB, structural similarity."),
     ("Lipschitz constant", "The largest gain between any two inputs; local: on a neighbourhood of one input."),

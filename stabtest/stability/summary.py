@@ -24,6 +24,8 @@ key                                            value                            
 ``repeatability.difference.max``               largest change of the image where none should be            below only
 ``image_quality.f50.fall``                     largest mean fall of f50 from the highest contrast          t, Bonferroni
 ``image_quality.bias.max``                     largest |bias| of a flat region over the largest pixel      below only, t
+``shift.poorer_beyond_linear``                 largest min(change, excess over linear) of NRMSE by a shift  paired t, Bonferroni
+``shift.searched.poorer_beyond_linear``        the same of the worst found in a box                        below only, paired t
 ``lipschitz.<bracket>``                        largest gain found                                          the bracket
 =============================================  ==========================================================  ====================
 
@@ -40,6 +42,7 @@ from stabtest import statistics
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, TransferRow
 from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
+from stabtest.findings.shift_rows import ShiftRow
 from stabtest.findings.verdicts import Finding
 from stabtest.stability.summaries.context import Context
 from stabtest.stability.summaries.image_quality import summarise_image_quality
@@ -48,6 +51,7 @@ from stabtest.stability.summaries.noise import summarise_noise
 from stabtest.stability.summaries.quality import summarise_quality
 from stabtest.stability.summaries.repeatability import summarise_repeatability
 from stabtest.stability.summaries.sampling import summarise_sampling
+from stabtest.stability.summaries.shift import summarise_shift
 from stabtest.stability.summaries.structure import summarise_structure
 from stabtest.stability.summaries.worst_case import summarise_worst_case
 
@@ -79,6 +83,7 @@ def summarise(
     -------
     list of Finding
         Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, image quality,
+        shift,
         Lipschitz, and within it by method.
 
     Examples
@@ -100,5 +105,6 @@ def summarise(
         *summarise_image_quality(
             [row for row in every if isinstance(row, TransferRow)], [row for row in every if isinstance(row, BiasRow)], context
         ),
+        *summarise_shift([row for row in every if isinstance(row, ShiftRow)], context),
         *summarise_lipschitz([row for row in every if isinstance(row, Bracket)], tested, context),
     ]

@@ -71,6 +71,14 @@ edge_realisations = 2
 noise_realisations = 3
 noise_side = 6
 
+[shift]
+enabled = true
+objects = {{ translation_columns = [1.0] }}
+scans = {{ mask = [0.2] }}
+box = {{ intensity = 0.1 }}
+restarts = 1
+steps = 1
+
 [lipschitz]
 jacobian_steps = 2
 

@@ -20,7 +20,7 @@ def comparable(document):
 def test_every_unit_is_measured(audited, plan):
     assert audited.document.failures == []
     assert audited.complete
-    assert len(plan.units) == 2 * 3 * 6 + 3 + 1  # six tests of every method on every case, repeatability on the first, bounds
+    assert len(plan.units) == 2 * 3 * 7 + 3 + 1  # seven tests of every method on every case, repeatability on the first, bounds
 
 
 def test_every_section_is_filled(audited):
@@ -35,6 +35,11 @@ def test_every_section_is_filled(audited):
     assert [len(rows) for rows in (section.transfer, section.noise_power, section.bias, section.uniformity)] == [12, 6, 6, 6]
     assert len(section.statements) == 3 * (2 + 1)  # of every method in every case and over patients
     assert "2 of them" in section.description
+    assert [len(document.shift.rows), len(document.shift.statements)] == [2 * 3 * 3, 3 * 3]
+    assert {row.family: row.finer for row in document.shift.rows} == {"object": True, "scan": True, "searched": True}
+    assert "grid twice as fine" in document.shift.description
+    assert "intensity up to 10 %" in document.shift.description
+    assert "3 points of a grid, then 1 ascent of at most 1 step;" in document.shift.description
     assert {bracket.name for bracket in document.lipschitz.brackets} == {"network alone", "measurement to image"}
     assert [item.role for item in document.items] == ["under test", "reference", "baseline"]
 

@@ -1,14 +1,19 @@
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
 from stabtest.audit.cases import make_case
 from stabtest.audit.config_file import parse_config
-from stabtest.audit.measures import measurements, sampling_levels
-from stabtest.errors import ConfigError
+from stabtest.audit.measures import measurements, sampling_levels, shift_test
+from stabtest.audit.simulate import simulate
+from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
 from stabtest.phantoms import ellipses
 from stabtest.stability.cases import Method
+from stabtest.stability.shift import Box, ObjectShift, ScanShift
+from stabtest.stability.shift.measure import BOX, OBJECTS
 
 REAL = 'network.zoo = "fbp"\noperator = {{ kind = "radon", size = 32, angles = {} }}\ndata = {{ kind = "sinogram", files = ["scan.h5"] }}\n'
 SIMULATED = 'network.zoo = "fbp"\noperator = {{ kind = "radon", size = 32, angles = {} }}\n'
@@ -57,6 +62,58 @@ def test_the_cost_in_the_description_of_image_quality_is_what_it_takes():
     assert f"{calls} at the defaults" in ImageQualitySection.model_fields["enabled"].description
 
 
+def test_shifts_run_when_asked_for_with_what_was_named():
+    assert "shift" not in {test.name for test in measurements(parse_config(SIMULATED.format(20)))}
+    text = "shift = { enabled = true, objects = { rotation = [2.0, -3.0] }, scans = { centre = [0.5] }, box = { rows = 1.0 }, points = 5 }"
+    test = shift_test(parse_config(SIMULATED.format(20) + text))
+    assert test.objects == (ObjectShift("rotation", 2.0), ObjectShift("rotation", -3.0))
+    assert test.scans == (ScanShift("centre", 0.5),)
+    assert test.box == Box(degrees=0, rows=1.0, columns=0, intensity=0)
+    assert test.points == 5
+
+
+def test_without_names_the_shifts_are_those_of_the_test():
+    test = shift_test(parse_config(SIMULATED.format(20) + "shift.enabled = true"))
+    assert (test.objects, test.scans, test.box) == (OBJECTS, None, BOX)
+
+
+def test_another_anatomy_is_another_one():
+    test = shift_test(parse_config(SIMULATED.format(20) + 'shift.enabled = true\ndata.phantom = "ellipses"'))
+    assert {one.anatomy for one in test.objects} == {"head"}
+
+
+def test_a_case_without_truth_gets_what_can_be_had():
+    config = parse_config('network.zoo = "unet-mri"\noperator.size = 16\nshift.enabled = true\nreference.method = "none"')
+    case = replace(simulate(config, 0), truth=None, truth_source="none")
+    (test,) = [test for test in measurements(config) if test.name == "shift"]
+    direct = Method("direct", "baseline", lambda y, A: A.pseudo_inverse(y))
+    rows = test.run(direct, case, 0, lambda done, total: None).rows
+    assert {row.shift for row in rows} == {"mask", "receiver_gain", "receiver_phase"}
+    assert all(row.change is None and row.defect is not None for row in rows)
+
+
+def test_a_case_without_truth_and_nothing_to_be_had_says_so():
+    config = parse_config('network.zoo = "unet-mri"\noperator.size = 16\nshift = { enabled = true, scans = {} }')
+    case = replace(simulate(config, 0), truth=None, truth_source="none")
+    (test,) = [test for test in measurements(config) if test.name == "shift"]
+    with pytest.raises(DataError, match="without one"):
+        test.run(Method("direct", "baseline", lambda y, A: A.pseudo_inverse(y)), case, 0, lambda done, total: None)
+
+
+def test_the_cost_in_the_description_of_the_shifts_is_what_it_takes():
+    config = parse_config('network.zoo = "unet-mri"\noperator.size = 16\nshift.enabled = true\nreference.method = "none"')
+    calls = []
+
+    def counted(y, operator):
+        calls.append(1)
+        return operator.pseudo_inverse(y)
+
+    (test,) = [test for test in measurements(config) if test.name == "shift"]
+    test.run(Method("direct", "baseline", counted), simulate(config, 0), 0, lambda done, total: None)
+    assert "some 140 for each" in type(config.shift).model_fields["enabled"].description
+    assert 125 <= len(calls) <= 155
+
+
 def test_the_default_sweep_runs_on_a_scan_that_has_no_more_views_than_the_network_takes(tmp_path):
     scanner = Radon(48, 20, 80)
     integrals = scanner(ellipses(48, seed=0)[None])[0, 0].numpy() / 20
@@ -70,3 +127,20 @@ def test_the_default_sweep_runs_on_a_scan_that_has_no_more_views_than_the_networ
     direct = Method("fbp", "under test", lambda y, operator: operator.pseudo_inverse(y))
     outcome = sampling.run(direct, make_case(config, 0), 0, lambda done, total: None)
     assert [row.count for row in outcome.rows] == [10, 20]
+
+
+def test_a_real_object_is_changed_on_the_pixels_of_its_truth(tmp_path):
+    scanner = Radon(48, 40, 80)
+    integrals = scanner(ellipses(48, seed=0)[None])[0, 0].numpy() / 20
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["exchange/data"] = (10_000 * np.exp(-integrals)).astype(np.float32)[:, None]
+        file["exchange/data_white"] = np.full((2, 1, 80), 10_000.0)
+        file["exchange/data_dark"] = np.zeros((2, 1, 80))
+        file["exchange/theta"] = np.asarray(scanner.angles)
+    text = "shift = { enabled = true, objects = { rotation = [3.0] }, scans = { centre = [1.0] }, box = {} }"
+    config = parse_config(REAL.format(20) + text, base_dir=tmp_path)
+    (test,) = [test for test in measurements(config) if test.name == "shift"]
+    direct = Method("fbp", "under test", lambda y, operator: operator.pseudo_inverse(y))
+    rows = test.run(direct, make_case(config, 0), 0, lambda done, total: None).rows
+    assert [(row.family, row.finer) for row in rows] == [("object", False), ("scan", False)]
+    assert all(row.change is not None for row in rows)

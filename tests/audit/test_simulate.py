@@ -8,9 +8,10 @@ from stabtest import phantoms
 from stabtest.audit.config_file import parse_config
 from stabtest.audit.measures import sampling_levels
 from stabtest.audit.scans import ViewSelection, check_nested_views, farthest_first, masks_around, view_noise
-from stabtest.audit.simulate import derived_seed, make_operator, simulate
+from stabtest.audit.simulate import derived_seed, finer_object, make_operator, simulate
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
+from stabtest.stability.shift import Scene
 
 MRI = '[network]\nzoo = "tv"\n[operator]\nsize = 32\nmask = {{ acceleration = 2.0 }}\n[data]\ncount = 2\nnoise = {noise}\n'
 CT = (
@@ -41,6 +42,20 @@ def test_mri_truth_is_the_full_scan_of_the_fine_object():
     phase = np.exp(2j * np.pi * k * 0.5 / 64)
     image = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(spectrum * phase[:, None] * phase), norm="ortho"))
     np.testing.assert_allclose(case.truth[0, 0].numpy(), image, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_finer_object_explains_the_measurement_to_the_noise(kind):
+    made = config(ALL[kind])
+    case = simulate(made, 1)
+    assert Scene(case, finer_object(made, case)).misfit == pytest.approx(1.0, abs=0.12)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_object_of_another_case_is_refused(kind):
+    made = config(ALL[kind])
+    with pytest.raises(DataError, match="finer object"):
+        Scene(simulate(made, 1), finer_object(made, simulate(made, 0)))
 
 
 def test_ct_truth_is_the_block_average():

@@ -17,6 +17,7 @@ from stabtest.findings.document import (
     NoiseSection,
     RepeatabilitySection,
     SamplingSection,
+    ShiftSection,
     StructureSection,
     Tool,
     WorstCaseSection,
@@ -38,6 +39,7 @@ from stabtest.findings.records import (
     StructureRow,
     WorstCaseRow,
 )
+from stabtest.findings.shift_rows import ShiftRow
 from stabtest.findings.verdicts import Criterion, Finding, criteria_hash, decide
 
 NET, TV, ZERO = "unet-mri", "TV", "zero-filled"
@@ -147,6 +149,7 @@ def full(cases: int = 4, size: int = 96):
         noise=noise(names, rng),
         repeatability=repeatability(names),
         image_quality=image_quality(names),
+        shift=shift(names, rng),
         lipschitz=lipschitz(names),
         criteria=criteria,
         criteria_sha256=criteria_hash(criteria),
@@ -336,6 +339,84 @@ def repeatability(names):
             for what, value, note in tried
         ]
     )
+
+
+def shift(names, rng):
+    """The network suffers from translation and inversion more than the linear reconstruction; the maps cannot be had."""
+    from stabtest.stability.shift import statements
+
+    tried = (  # shift, size, unit, change of net, of TV, of the linear reconstruction
+        ("intensity", -0.2, "relative", 0.004, 0.011, 0.0),
+        ("rotation", 2.0, "degrees", 0.012, 0.002, 0.001),
+        ("rotation", 10.0, "degrees", 0.031, 0.004, 0.006),
+        ("translation_columns", 3.5, "pixels", 0.06, 0.0, 0.0),
+        ("inversion", 1.0, "share", 0.11, 0.03, 0.02),
+        ("anatomy (ellipses)", 1.0, "share", -0.03, -0.05, -0.04),
+        ("mask", 0.1, "share", 0.05, 0.06, 0.06),
+        ("coil_gain", 0.1, "relative", None, None, None),
+    )
+    scans = ("mask", "coil_gain")
+    rows = []
+    for name in names:
+        for method, place, error in ((NET, 0, 0.06), (TV, 1, 0.1)):
+            for what, size, unit, *changes in tried:
+                change, linear = (None if one is None else one * rng.uniform(0.9, 1.1) for one in (changes[place], changes[2]))
+                known = change is not None
+                rows.append(
+                    ShiftRow(
+                        case=name,
+                        method=method,
+                        family="scan" if what in scans else "object",
+                        shift=what,
+                        size=size,
+                        unit=unit,
+                        nrmse_without=error if known else None,
+                        nrmse=error + change if known else None,
+                        change=change,
+                        linear_nrmse_without=0.2 if known else None,
+                        linear_nrmse=0.2 + linear if known else None,
+                        linear_change=linear,
+                        defect=0.05 if known and what != "inversion" else None,
+                        linear_defect=0.03 if known and what != "inversion" else None,
+                        resampling_change=-0.002 if what.startswith(("rotation", "translation")) else None,
+                        finer=True,
+                        misfit=1.01,
+                        evaluations=2 if known else 0,
+                        note=None if known else "the operator has no coil maps",
+                    )
+                )
+            found = 0.08 * rng.uniform(0.9, 1.1) if method == NET else 0.02
+            rows.append(
+                ShiftRow(
+                    case=name,
+                    method=method,
+                    family="searched",
+                    shift="rotation up to 5 degrees, intensity up to 10 %",
+                    size=None,
+                    unit="box",
+                    nrmse_without=error,
+                    nrmse=error + found,
+                    change=found,
+                    linear_nrmse_without=0.2,
+                    linear_nrmse=0.21,
+                    linear_change=0.01,
+                    defect=None,
+                    linear_defect=None,
+                    parameters={"degrees": -4.6, "intensity": 0.1},
+                    linear_parameters={"degrees": 5.0, "intensity": -0.1},
+                    grid_nrmse=error + 0.9 * found,
+                    gradient="autograd",
+                    finer=True,
+                    misfit=1.01,
+                    evaluations=60,
+                )
+            )
+    description = (
+        "The object is changed on the grid twice as fine that it was drawn on and measured again with the same noise. The scan departs from "
+        "what the methods are told of it. The worst shift of a box (rotation up to 5 degrees, intensity up to 10 %) is searched: 9 points of a "
+        "grid, then 2 ascents of at most 8 steps; the same for every method."
+    )
+    return ShiftSection(description=description, rows=rows, statements=statements(rows))
 
 
 def image_quality(names):

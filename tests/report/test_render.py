@@ -2,6 +2,7 @@ import base64
 import hashlib
 import html as escape
 import re
+import statistics
 import subprocess
 import sys
 from importlib.resources import files
@@ -169,6 +170,60 @@ def test_noise_and_repeatability_tables_equal_the_document(page, full):
     found = {(r["Method"][0], r["What was varied"][0]): r for r in page.records("repeatability-rows")}
     for row in full.repeatability.rows:
         check(found[row.method, row.variation], "Change of the image", row.difference)
+
+
+def test_shift_tables_equal_the_document(page, full):
+    section = full.shift
+    said = page.records("shift-statements")
+    assert len(said) == len(section.statements)
+    for one in section.statements:
+        (record,) = [r for r in said if r["Method"][0] == one.method and r["Change of NRMSE"][1] == repr(one.change)]
+        check(record, "Excess", one.excess)
+        assert record["Outcome"][0] == one.outcome
+    searched = {(r["Method"][0], r["Case"][0]): r for r in page.records("shift-searched")}
+    for row in section.rows:
+        if row.family == "searched":
+            record = searched[row.method, row.case]
+            for head, value in (("Worst found", row.nrmse), ("Change", row.change), ("Linear’s change", row.linear_change)):
+                check(record, head, value)
+            check(record, "Rotation (degrees)", row.parameters["degrees"])
+
+
+def test_every_shift_is_shown_as_the_median_over_cases(page, full):
+    records = page.records("shift-summary")
+    assert len(records) == 2 * 8
+    (shown,) = [
+        r for r in records if r["Method"][0] == factory_net(full) and r["Shift"][0] == "translation columns, 3.5\xa0pixels"
+    ]
+    mine = [r for r in full.shift.rows if r.method == factory_net(full) and r.shift == "translation_columns"]
+    check(shown, "Change", statistics.median(r.change for r in mine))
+    check(shown, "Excess", statistics.median(r.change - r.linear_change for r in mine))
+    (absent,) = [r for r in records if r["Method"][0] == factory_net(full) and r["Shift"][0] == "coil gain, +10\xa0%"]
+    assert absent["Cases"][0] == "0"
+    assert "coil gain, +10\xa0% (unet-mri, TV): the operator has no coil maps" in page.text
+
+
+def factory_net(full):
+    return next(item.name for item in full.items if item.role == "under test")
+
+
+def test_the_linear_reconstruction_stands_beside_the_shifts(html):
+    for family, shifts in (("object", 6), ("scan", 1)):  # that have figures
+        figure = re.search(rf'<figure id="figure-shift-{family}".*?</figure>', html, re.DOTALL).group()
+        assert "direct linear reconstruction" in figure
+        assert figure.count("<circle") == shifts + 1  # of the network, and its entry in the legend
+
+
+def test_in_how_many_shifts_a_method_is_poorer_is_said(page):
+    assert "unet-mri: poorer beyond the linear reference under 5 of 7 shifts (intensity, −20\xa0%;" in page.text
+    assert "poorer under 1 more, worst small shift found: poorer beyond the linear reference." in page.text
+
+
+def test_without_the_finer_object_what_stays_where_it_was_is_said(factory, pages, full):
+    assert "stays where it was" not in pages.read(render(full)).text
+    rows = [row.model_copy(update={"finer": False, "misfit": 2.5}) for row in full.shift.rows]
+    other = full.model_copy(update={"shift": full.shift.model_copy(update={"rows": rows})})
+    assert "2.50 times" in pages.read(render(other)).text
 
 
 def test_image_quality_tables_equal_the_document(page, full):

@@ -1,25 +1,27 @@
-"""Section 14: repeatability, and the tests of shift that this version of the tool does not have."""
+"""Section 14: distribution shift, repeatability, and the test of subgroups that this version of the tool does not have."""
 
 from __future__ import annotations
 
 from stabtest.findings.document import Document
 from stabtest.report import tables
-from stabtest.report.blocks import Block, Paragraph, Section, Table
+from stabtest.report.blocks import Block, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
+from stabtest.report.sections.shift import shift_blocks
 from stabtest.report.wording import NOT_IN_DOCUMENT
 
 _TITLE = "Shift, subgroups, repeatability"
 
 
 def shift(document: Document) -> Section:
-    """The same measurement again under conditions that should not matter."""
-    absent = NOT_IN_DOCUMENT.replace("such test", "test of distribution shift or subgroups")
+    """Object and scan not quite as they should be; the same measurement again under conditions that should not matter."""
+    shifted = shift_blocks(document)
+    absent = Paragraph(NOT_IN_DOCUMENT.replace("such test", "test of subgroups"), "absent")
     section = document.repeatability
+    state = "not run" if document.shift is None or not document.shift.rows else "run"
+    heading = Heading("repeatability", "Repeatability")
     if section is None or not section.rows:
-        words = (
-            NOT_IN_DOCUMENT.replace("such test", "test of distribution shift or subgroups") + " Repeatability was not tried."
-        )
-        return Section(14, "shift", _TITLE, (Paragraph(words, "absent"),), "not run")
+        words = Paragraph("Not run: repeatability was not tried.", "absent")
+        return Section(14, "shift", _TITLE, (*shifted, heading, words, absent), state)
     order = method_order(document, [row.method for row in section.rows])
     rows = sorted(section.rows, key=lambda row: order.index(row.method))
     body = tables.rows(
@@ -36,12 +38,14 @@ def shift(document: Document) -> Section:
         "some 1e-7 to 1e-5."
     )
     blocks: list[Block] = [
+        *shifted,
+        heading,
         Paragraph(
             "One measurement is reconstructed again under conditions that should not matter: the same call, other measurements beside it in a "
             "batch, another seed of the random numbers, another number of threads, double precision, another device.",
             "method",
         ),
         Table("repeatability-rows", "Repeatability", heads, body, note=note, numeric=(False, False, False, True, True, False)),
-        Paragraph(absent, "absent"),
+        absent,
     ]
     return Section(14, "shift", _TITLE, tuple(blocks), "run")

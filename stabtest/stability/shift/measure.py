@@ -63,6 +63,10 @@ BOX = Box(degrees=5.0, rows=2.0, columns=2.0, intensity=0.1)
 """What a search may do unless told otherwise."""
 
 
+REFUSED = "the method does not take what it is told"
+"""Begins the note of a shift that the method refused, in contrast to one that the operator cannot have."""
+
+
 @dataclass(frozen=True)
 class ShiftTest:
     """Shifts of the object and of the scan, and a search for the worst small one.
@@ -144,7 +148,7 @@ class ShiftTest:
         linear = linear_reference(case, clean)
         linear_clean = linear(case.measurement, case.operator)
         rows: list[ShiftRow] = []
-        evaluations = 1
+        gradients = 0
         for done, shift in enumerate(shifts, 1):
             reason, spent, one, other = shift.unfit(case), 0, _NOTHING, _NOTHING
             if reason is None:
@@ -156,17 +160,17 @@ class ShiftTest:
                 except NetworkError as error:
                     if shifted.operator is case.operator:
                         raise
-                    reason = f"the method does not take what it is told: {error.message}"
+                    reason = f"{REFUSED}: {error.message}"
             rows.append(_row(method, scene, shift, one, other, spent, reason))
-            evaluations += spent
             if progress is not None:
                 progress(done, total)
         if self.box is not None:
-            rows.append(self._searched(method, linear, scene, self.box, seed))
-            evaluations += rows[-1].evaluations
+            row, gradients = self._searched(method, linear, scene, self.box, seed)
+            rows.append(row)
             if progress is not None:
                 progress(total, total)
-        return Outcome(tuple(rows), evaluations=evaluations)
+        # What was asked without a gradient is in the rows, and no gradient evaluation.
+        return Outcome(tuple(rows), evaluations=gradients)
 
     def _shifts(self, case: Case) -> Iterator[Shift]:
         yield from self.objects
@@ -190,12 +194,12 @@ class ShiftTest:
                 remedy="leave these out for real data (objects=(), box=None), or give a reference image",
             )
 
-    def _searched(self, method: Method, linear: Method, scene: Scene, box: Box, seed: int) -> ShiftRow:
+    def _searched(self, method: Method, linear: Method, scene: Scene, box: Box, seed: int) -> tuple[ShiftRow, int]:
         found, beside = (
             worst_shift(one, scene, box, points=self.points, restarts=self.restarts, steps=self.steps, seed=seed)
             for one in (method, linear)
         )
-        return ShiftRow(
+        row = ShiftRow(
             case=scene.case.name,
             method=method.name,
             family="searched",
@@ -218,6 +222,7 @@ class ShiftTest:
             finer=scene.factor > 1,
             evaluations=found.evaluations,
         )
+        return row, found.gradients
 
 
 _NOTHING = Comparison(None, None, None, None)

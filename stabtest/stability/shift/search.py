@@ -68,6 +68,8 @@ class WorstShift:
         Of the method, those of the grid and of the ascents, with and without a gradient.
     gradient
         What the ascents followed: the method's own gradient, or central differences where that is missing or wrong.
+    gradients
+        How many of the evaluations asked for the method's gradient.
     """
 
     parameters: dict[str, float] = field(hash=False)
@@ -76,6 +78,7 @@ class WorstShift:
     grid_nrmse: float
     evaluations: int
     gradient: Slope
+    gradients: int = 0
 
     @property
     def damage(self) -> float:
@@ -164,7 +167,7 @@ def worst_shift(
             progress(len(nodes) + start + 1, total)
     clean = values[len(nodes) // 2]  # the middle of an odd grid is zero
     place = {name: float(value) for name, value in zip(box.names, climb.best * box.sides)}
-    return WorstShift(place, climb.highest, clean, max(values), climb.evaluations, climb.follows)
+    return WorstShift(place, climb.highest, clean, max(values), climb.evaluations, climb.follows, climb.gradients)
 
 
 class _Climb:
@@ -176,6 +179,7 @@ class _Climb:
         self.kernel: Kernel | None = kernel
         self.best, self.highest = torch.zeros(len(box.names), dtype=torch.float64), -math.inf
         self.evaluations = 0
+        self.gradients = 0
         self.follows: Slope = "none"
 
     def value(self, point: Tensor) -> float:
@@ -203,6 +207,7 @@ class _Climb:
     def _own(self, point: Tensor) -> Tensor | None:
         """By automatic differentiation; None where there is no way from the image back to the measurement."""
         self.evaluations += 1
+        self.gradients += 1
         at = point.clone().requires_grad_()
         with torch.enable_grad():
             y, truth = self._measure(at)
