@@ -18,10 +18,12 @@ from stabtest.bounds.call import Call, Gain, Status
 from stabtest.bounds.compose import Layer, compose, recombine
 from stabtest.bounds.floor import floor
 from stabtest.bounds.graph import Graph, trace
+from stabtest.bounds.idioms import recognised
 from stabtest.bounds.lattice.forms import Multipliers
 from stabtest.bounds.linear import linear_replay
 from stabtest.bounds.several import PRODUCT, GlobalBound, Progress, further_bounds, smallest
 from stabtest.bounds.table import layer_rows, status_of
+from stabtest.bounds.tied import tied
 from stabtest.errors import BoundsError, StabtestError
 from stabtest.findings.records import LayerRow
 
@@ -194,7 +196,7 @@ def lipschitz(
         raise BoundsError("example_input", expected="a batch (B, ...)", came=str(tuple(example_input.shape)))
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     example = example_input[:1].detach()
-    graph = trace(module, example, constants=constants, generator=generator)
+    graph = recognised(trace(module, example, constants=constants, generator=generator))
     if graph.problem is not None:
         result = LipschitzBound(None, "unknown", (_whole(module, example, graph.problem),), (graph.problem,))
     else:
@@ -234,14 +236,14 @@ def _smaller(module: nn.Module, example: Tensor, constants: Sequence[Any], gener
     """The graph on the corner of a large image, where the network takes it."""
     if example.ndim != 4 or min(example.shape[-2:]) < 2 * SMALL:
         return None
-    graph = trace(module, example[..., :SMALL, :SMALL], constants=constants, generator=generator)
+    graph = recognised(trace(module, example[..., :SMALL, :SMALL], constants=constants, generator=generator))
     return graph if graph.problem is None else None
 
 
 def _floor(graph: Graph, example: Tensor, generator: torch.Generator) -> float | None:
     """The largest norm of a Jacobian that was found over all activation patterns."""
     try:
-        return floor(linear_replay(graph), image=example, generator=generator).value
+        return floor(linear_replay(tied(graph)), image=example, generator=generator).value
     except BoundsError:
         return None
 

@@ -12,6 +12,9 @@ semidefinite per frequency        `stabtest.bounds.lattice`: multipliers for eac
 semidefinite per activation       `stabtest.bounds.multipliers`: one multiplier for each activation, on any graph; where the one before
                                   does not apply
 ================================  =======================================================================================
+
+The loop transformation and the multipliers for each activation know of activations of opposite arguments that they belong together
+(`stabtest.bounds.tied`).
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from stabtest.bounds.linear import LinearReplay, linear_replay
 from stabtest.bounds.loops import cut, loop_bound
 from stabtest.bounds.multipliers import multiplier_bound
 from stabtest.bounds.positive import positive_bound
+from stabtest.bounds.tied import tied
 from stabtest.errors import BoundsError
 
 Progress = Callable[[str, int, int], None]
@@ -120,12 +124,12 @@ def further_bounds(
     first = (
         _timed(REGIONS, lambda: _regions(linear_replay(graph), seconds, generator)),
         _timed(ABSOLUTE, lambda: _absolute(linear_replay(graph))),
-        _timed(LOOPS, lambda: _loops(linear_replay(graph), seconds, generator)),
+        _timed(LOOPS, lambda: _loops(linear_replay(tied(graph)), seconds, generator)),
         _timed(SEMIDEFINITE, lambda: _semidefinite(graph, small or graph, seconds, start, generator, progress)),
     )
     if first[-1].upper is not None:
         return first
-    return *first, _timed(PER_GATE, lambda: _per_gate(linear_replay(graph), seconds, generator))
+    return *first, _timed(PER_GATE, lambda: _per_gate(linear_replay(tied(graph)), seconds, generator))
 
 
 def _timed(name: str, compute: Callable[[], GlobalBound]) -> GlobalBound:

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stabtest.bounds.affine import action
 from stabtest.bounds.call import Call, Signal
+from stabtest.bounds.graph import Graph
 from stabtest.bounds.rules import RULES
 
 
@@ -85,3 +87,19 @@ def operation():
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(7)
+
+
+@pytest.fixture
+def run_graph():
+    """``run_graph(graph, x)``: the graph as a function, node by node in float64, its outputs in a list."""
+
+    def run(graph: Graph, x: Tensor) -> list[Tensor]:
+        values: list[Any] = []
+        for node in graph.nodes:
+            if node.call is not None:
+                values.append(action(node.call)([values[place] for place in node.operands]))
+            else:
+                values.append(x if node.item is None else values[node.operands[0]][node.item])
+        return [values[place] for place in graph.outputs]
+
+    return run

@@ -23,6 +23,7 @@ from stabtest.bounds.affine import action, parts
 from stabtest.bounds.call import Call, Gain, Status
 from stabtest.bounds.compose import Layer, compose
 from stabtest.bounds.graph import Graph, trace
+from stabtest.bounds.idioms import recognised
 from stabtest.bounds.linear import LinearReplay, linear_replay
 from stabtest.bounds.local import attention, norms, rules
 from stabtest.bounds.local.gates import fixed_share, parts_on_ball
@@ -128,7 +129,7 @@ def lipschitz_on_ball(
     if not all(0 <= each < math.inf for each in radii):
         raise BoundsError("radius", expected="finite numbers of at least 0", came=str(radii))
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    graph = trace(module, centre.detach(), constants=constants, generator=generator)
+    graph = recognised(trace(module, centre.detach(), constants=constants, generator=generator))
     return [bound_on_ball(graph, centre, radius=float(each), rules=rules, steps=steps, generator=generator) for each in radii]
 
 
