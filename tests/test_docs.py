@@ -194,6 +194,7 @@ def test_files_that_are_named_exist(page):
 @pytest.fixture
 def rows_of_every_kind():
     """Rows of two methods and two patients, of every test."""
+    from stabtest.findings.detectability_rows import DetectabilityRow
     from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
     from stabtest.findings.physics_rows import BiasRow, TransferRow
     from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
@@ -290,6 +291,26 @@ def rows_of_every_kind():
                     bias_relative=0.1,
                     bias_hu=None,
                     interval=None,
+                ),
+                *(
+                    DetectabilityRow(
+                        **where,
+                        observer="npw",
+                        site="(1, 1)",
+                        diameter_px=4.0,
+                        contrast=contrast,
+                        realisations=64,
+                        training=0,
+                        channels=0,
+                        auc=auc,
+                        auc_interval=None,
+                        detectability=None,
+                        detectability_interval=None,
+                        data_detectability=4.0,
+                        ideal_auc=0.99,
+                        carried=True,
+                    )
+                    for contrast, auc in ((0.1, 0.65), (0.2, 0.78), (0.4, 0.94))
                 ),
                 RepeatabilityRow(**where, variation="same input", difference=0.0, largest=0.0),
                 *(

@@ -24,10 +24,12 @@ from stabtest.audit.provenance import input_files, tool
 from stabtest.audit.simulate import make_operator, mask_family
 from stabtest.audit.store import Result, Store
 from stabtest.findings import Document
+from stabtest.findings.detectability_rows import DetectabilityRow
 from stabtest.findings.document import (
     CaseInfo,
     Cost,
     DataInfo,
+    DetectabilitySection,
     ImageQualitySection,
     LipschitzSection,
     NoiseSection,
@@ -55,6 +57,7 @@ from stabtest.findings.records import (
 from stabtest.findings.shift_rows import ShiftRow
 from stabtest.operators import sampling_fraction
 from stabtest.stability import statements, summarise
+from stabtest.stability.detectability import compare, thresholds
 from stabtest.stability.physics import contrast_statements
 from stabtest.stability.physics.resolution import LEAST_CNR, LEAST_STEP
 from stabtest.stability.shift import statements as shift_statements
@@ -137,6 +140,7 @@ def assemble(
             config, rows(TransferRow), rows(NoisePowerRow), rows(BiasRow), rows(UniformityRow), patients
         ),
         shift=_shift(config, rows(ShiftRow), cases, patients),
+        detectability=_detectability(config, rows(DetectabilityRow), tested, reference, patients),
         lipschitz=_lipschitz(rows(LayerRow), brackets, rows(BoundRow), rows(NormalisedRow)),
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
@@ -295,6 +299,34 @@ def _shift(config: Config, rows: list[ShiftRow], cases: Sequence[CaseInfo], pati
             "and the search were left out there, and no error can be given."
         )
     return ShiftSection(description=" ".join(said), rows=rows, statements=shift_statements(rows, patients=patients))
+
+
+def _detectability(
+    config: Config, rows: list[DetectabilityRow], tested: str, reference: str | None, patients: dict[str, str]
+) -> DetectabilitySection | None:
+    if not rows:
+        return None
+    section = config.detectability
+    kind = (
+        f"contrasts {', '.join(f'{c:g}' for c in section.contrasts)} of the largest pixel"
+        if section.contrasts
+        else f"contrasts at which an ideal observer of the raw data has a d′ of {', '.join(f'{level:g}' for level in section.levels)}"
+    )
+    about = {
+        "measurement": "the measurement itself, whose noise then belongs to the object",
+        "truth": "the measured true image",
+    }
+    description = (
+        f"Discs of {', '.join(f'{d:g}' for d in section.diameters)} px at {section.sites} {'place' if section.sites == 1 else 'places'} of "
+        f"each case, {kind}. {section.realisations} images of fresh noise with the lesion and {section.realisations} without are "
+        f"reconstructed and scored by observers who know lesion and place. Noise is added to {about[section.background]}."
+    )
+    found = thresholds(rows)
+    others = [method for method in dict.fromkeys(row.method for row in rows) if reference is not None and method != reference]
+    ratios = [
+        one for method in others for one in compare(found, method=method, reference=reference or tested, patients=patients)
+    ]
+    return DetectabilitySection(description=description, rows=rows, thresholds=found, ratios=ratios)
 
 
 def _lipschitz(

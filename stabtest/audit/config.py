@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from stabtest.errors import ConfigError
 from stabtest.findings import Criterion
+from stabtest.findings.detectability_rows import ObserverName
+from stabtest.stability.detectability import DetectabilityTest
+from stabtest.stability.detectability.detection import LEAST_REALISATIONS
 from stabtest.stability.region import KEYS, Region
 from stabtest.stability.shift import Box, ObjectShift, ScanShift, ShiftTest
 from stabtest.stability.shift.measure import BOX, OBJECTS
@@ -423,6 +426,65 @@ class ShiftSection(Section):
         return ShiftTest(objects=objects, scans=scans, box=box, points=self.points, restarts=self.restarts, steps=self.steps)
 
 
+class DetectabilitySection(Section):
+    """Test 9: can a lesion still be detected; off unless asked for, since it takes many reconstructions."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether this test is run. It takes 2 x realisations reconstructions for each lesion, and 2 x training more for the "
+        "trained observer; lesions are diameters x sites x (contrasts + 1 sham): some 1000 for each method and case at the defaults.",
+    )
+    diameters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(3.0, 6.0), description="Diameters of the lesions in pixels."
+    )
+    contrasts: tuple[Finite, ...] = Field(
+        default=(),
+        description="Heights relative to the largest pixel, all bright or all negative = dark; empty: for each diameter those at which "
+        "an ideal observer of the raw data has the d' of levels.",
+    )
+    levels: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        default=(1.0, 2.0, 4.0), description="d' of the ideal observer of the raw data; used where no contrasts are given."
+    )
+    sites: Count = Field(default=1, description="Places of each lesion, in flat parts of the body.")
+    realisations: int = Field(
+        default=32,
+        ge=LEAST_REALISATIONS,
+        description="Test images with the lesion, and as many without, each with noise of its own.",
+    )
+    training: Count = Field(default=32, description="Training images of each kind for the trained observer (cho).")
+    observers: Annotated[tuple[ObserverName, ...], Field(min_length=1)] = Field(
+        default=("npw", "cho"),
+        description='Who looks: "npw" (a fixed template: what a perfect image shows of the lesion), "cho" (channelised Hotelling, trained).',
+    )
+    background: Literal["measurement", "truth"] = Field(
+        default="measurement",
+        description='What stands for the object without noise: the measurement itself, or the measured true image ("truth").',
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if len({contrast > 0 for contrast in self.contrasts}) > 1:
+            raise ValueError("contrasts: all of them bright or all of them dark")
+        try:
+            self.test()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def test(self) -> DetectabilityTest:
+        """The test that is meant."""
+        return DetectabilityTest(
+            diameters_px=self.diameters,
+            contrasts=self.contrasts,
+            levels=self.levels,
+            sites=self.sites,
+            realisations=self.realisations,
+            training=self.training,
+            observers=self.observers,
+            background=self.background,
+        )
+
+
 class LipschitzSection(Section):
     """Test 4: the layer table and the brackets of the Lipschitz constants."""
 
@@ -452,6 +514,7 @@ class Config(Section):
     repeatability: RepeatabilitySection = RepeatabilitySection()
     image_quality: ImageQualitySection = ImageQualitySection()
     shift: ShiftSection = ShiftSection()
+    detectability: DetectabilitySection = DetectabilitySection()
     criterion: tuple[Criterion, ...] = Field(default=(), description="Acceptance limits, fixed before the results are loaded.")
     _base_dir: Path = PrivateAttr(default=Path())
 

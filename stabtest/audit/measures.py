@@ -28,7 +28,16 @@ from stabtest.stability.cases import Case, Method, Outcome, Progress
 from stabtest.stability.shift.measure import SCANS
 
 TestName = Literal[
-    "quality", "worst_case", "structure", "sampling", "noise", "repeatability", "image_quality", "shift", "lipschitz"
+    "quality",
+    "worst_case",
+    "structure",
+    "sampling",
+    "noise",
+    "repeatability",
+    "image_quality",
+    "shift",
+    "detectability",
+    "lipschitz",
 ]
 Run = Callable[[Method, Case, int, Progress], Outcome]
 """Measures a method on a case with a seed."""
@@ -101,6 +110,8 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
         found.append(_image_quality(config))
     if config.shift.enabled:
         found.append(_shift(config))
+    if config.detectability.enabled:
+        found.append(_detectability(config))
     if config.lipschitz.enabled:
         found.append(_lipschitz(config))
     return tuple(found)
@@ -205,6 +216,19 @@ def shift_test(config: Config) -> ShiftTest:
     if test is None:
         raise ConfigError("[shift]", expected="objects, scans or a box", came="none of them")
     return replace(test, finer=partial(finer_object, config))
+
+
+def _detectability(config: Config) -> Measurement:
+    if config.data.kind == "phantom" and config.data.noise == 0:
+        raise ConfigError(
+            "[detectability]", expected="noise of the scan, in which a lesion can be missed", came="[data] noise = 0"
+        )
+    test = config.detectability.test()
+    return Measurement(
+        "detectability",
+        config.detectability.model_dump(mode="json"),
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+    )
 
 
 def _possible(test: ShiftTest, case: Case) -> ShiftTest:

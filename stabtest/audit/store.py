@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
-from stabtest.findings import Picture, noise_rows, physics_rows, records, shift_rows
+from stabtest.findings import Picture, detectability_rows, noise_rows, physics_rows, records, shift_rows
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
@@ -41,6 +41,7 @@ _ROWS: dict[str, type[Record]] = {
         physics_rows.BiasRow,
         physics_rows.UniformityRow,
         shift_rows.ShiftRow,
+        detectability_rows.DetectabilityRow,
         records.LayerRow,
         records.BoundRow,
         records.NormalisedRow,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from stabtest.findings.detectability_rows import DetectabilityRow, ThresholdRatioRow, ThresholdRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, ContrastStatement, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
@@ -154,6 +155,16 @@ class ShiftSection(Record):
     """Empty where there is no truth."""
 
 
+class DetectabilitySection(Record):
+    """What observers could still tell from images of fresh noise."""
+
+    description: str
+    rows: list[DetectabilityRow]
+    thresholds: list[ThresholdRow]
+    ratios: list[ThresholdRatioRow]
+    """Of every method over the reference, where both have a threshold."""
+
+
 class LipschitzSection(Record):
     """The layer table and the brackets."""
 
@@ -202,6 +213,7 @@ class Document(Record):
     repeatability: RepeatabilitySection | None = None
     image_quality: ImageQualitySection | None = None
     shift: ShiftSection | None = None
+    detectability: DetectabilitySection | None = None
     lipschitz: LipschitzSection | None = None
     criteria: list[Criterion]
     criteria_sha256: str

@@ -30,6 +30,8 @@ STATISTICS = (
     "image_quality.bias.max",
     "shift.poorer_beyond_linear",
     "shift.searched.poorer_beyond_linear",
+    "detectability.threshold.ratio_to_reference",
+    "detectability.auc.min",
     "lipschitz.network_alone",
     "lipschitz.measurement_to_image",
 )

@@ -19,6 +19,7 @@ SECTIONS = {
     "repeatability": "shift",
     "image_quality": "image-quality",
     "shift": "distribution-shift",
+    "detectability": "detectability",
     "lipschitz": "lipschitz",
 }
 MOST_STRUCTURE_PANELS = 6
@@ -64,6 +65,8 @@ def was_run(document: Document, section: str) -> bool:
         return document.image_quality is not None and bool(document.image_quality.transfer)
     if section == "distribution-shift":
         return document.shift is not None and bool(document.shift.rows)
+    if section == "detectability":
+        return document.detectability is not None and bool(document.detectability.rows)
     if section == "lipschitz":
         return document.lipschitz is not None and bool(document.lipschitz.layers or document.lipschitz.brackets)
     part = {

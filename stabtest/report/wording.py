@@ -60,6 +60,12 @@ HAZARDS: tuple[tuple[str, str, str, str], ...] = (
         "distribution-shift",
     ),
     (
+        "A faint lesion is in the data and cannot be told in the image, or needs more contrast than with a reference method",
+        "Observers on images of fresh noise with and without the lesion, threshold contrasts beside a reference method",
+        "detectability",
+        "detectability",
+    ),
+    (
         "The amplification of disturbances has no known ceiling",
         "Lipschitz bracket: gain found below, layer-by-layer bound above",
         "lipschitz",
@@ -100,6 +106,16 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     ("Sham recovery", "The same statistic where nothing was put in and only the noise differs: what noise alone gives."),
     ("Detectability d′", "‖A h‖/σ: how visible the detail h is in the raw data to an ideal observer."),
+    (
+        "AUC, threshold contrast",
+        "AUC: share of pairs (one image with the lesion, one without) that an observer puts in the right order; 0.5 is guessing, 1 is never "
+        "wrong. Threshold contrast: where it is 0.75.",
+    ),
+    (
+        "Observer",
+        "A rule that gives each image a score, knowing lesion and place. Fixed template: what a perfect image shows of the lesion. Channelised "
+        "Hotelling: trained on images of the method with noise of their own.",
+    ),
     ("Null-space share", "‖P_N h‖/‖h‖: the part of the detail that the measurement does not contain."),
     (
         "Task transfer function, f50, f10",

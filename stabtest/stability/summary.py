@@ -26,6 +26,9 @@ key                                            value                            
 ``image_quality.bias.max``                     largest |bias| of a flat region over the largest pixel      below only, t
 ``shift.poorer_beyond_linear``                 largest min(change, excess over linear) of NRMSE by a shift  paired t, Bonferroni
 ``shift.searched.poorer_beyond_linear``        the same of the worst found in a box                        below only, paired t
+``detectability.threshold``                    largest geometric mean of threshold contrast over the reference's  t on logs, Bonferroni
+``.ratio_to_reference``
+``detectability.auc.min``                      smallest mean AUC at the highest contrast                   t, Bonferroni
 ``lipschitz.<bracket>``                        largest gain found                                          the bracket
 =============================================  ==========================================================  ====================
 
@@ -39,12 +42,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from stabtest import statistics
+from stabtest.findings.detectability_rows import DetectabilityRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, TransferRow
 from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
 from stabtest.findings.shift_rows import ShiftRow
 from stabtest.findings.verdicts import Finding
 from stabtest.stability.summaries.context import Context
+from stabtest.stability.summaries.detectability import summarise_detectability
 from stabtest.stability.summaries.image_quality import summarise_image_quality
 from stabtest.stability.summaries.lipschitz import summarise_lipschitz
 from stabtest.stability.summaries.noise import summarise_noise
@@ -83,8 +88,7 @@ def summarise(
     -------
     list of Finding
         Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, image quality,
-        shift,
-        Lipschitz, and within it by method.
+        shift, detectability, Lipschitz, and within it by method.
 
     Examples
     --------
@@ -106,5 +110,6 @@ def summarise(
             [row for row in every if isinstance(row, TransferRow)], [row for row in every if isinstance(row, BiasRow)], context
         ),
         *summarise_shift([row for row in every if isinstance(row, ShiftRow)], context),
+        *summarise_detectability([row for row in every if isinstance(row, DetectabilityRow)], context),
         *summarise_lipschitz([row for row in every if isinstance(row, Bracket)], tested, context),
     ]

@@ -79,6 +79,13 @@ box = {{ intensity = 0.1 }}
 restarts = 1
 steps = 1
 
+[detectability]
+enabled = true
+diameters = [5.0]
+contrasts = [0.4, 0.8]
+realisations = 20
+observers = ["npw"]
+
 [lipschitz]
 jacobian_steps = 2
 

@@ -10,6 +10,7 @@ from stabtest.findings.document import (
     CaseInfo,
     Cost,
     DataInfo,
+    DetectabilitySection,
     Document,
     ImageQualitySection,
     Item,
@@ -150,6 +151,7 @@ def full(cases: int = 4, size: int = 96):
         repeatability=repeatability(names),
         image_quality=image_quality(names),
         shift=shift(names, rng),
+        detectability=detectability(names, rng),
         lipschitz=lipschitz(names),
         criteria=criteria,
         criteria_sha256=criteria_hash(criteria),
@@ -417,6 +419,55 @@ def shift(names, rng):
         "grid, then 2 ascents of at most 8 steps; the same for every method."
     )
     return ShiftSection(description=description, rows=rows, statements=statements(rows))
+
+
+def detectability(names, rng):
+    """The network needs twice the contrast of TV, and of the small lesion tells nothing."""
+    from stabtest.findings.detectability_rows import DetectabilityRow
+    from stabtest.stability.detectability import auc_of, compare, thresholds
+
+    rows = []
+    for name in names:
+        for method, slopes in ((NET, (2.0, 30.0)), (TV, (30.0, 60.0)), (ZERO, (25.0, 45.0))):
+            for observer in ("npw", "cho"):
+                for diameter, slope, data in zip((3.0, 6.0), slopes, (50.0, 100.0)):
+                    slope *= rng.uniform(0.9, 1.1) * (1.0 if observer == "npw" else 0.9)
+                    for contrast in (0.0, *(level / data for level in (1.0, 2.0, 4.0))):
+                        value, visible = slope * contrast, data * contrast
+                        rows.append(
+                            DetectabilityRow(
+                                case=name,
+                                method=method,
+                                observer=observer,
+                                site="(20, 31)",
+                                diameter_px=diameter,
+                                contrast=contrast,
+                                realisations=32,
+                                training=32 if observer == "cho" else 0,
+                                channels=5 if observer == "cho" else 0,
+                                auc=auc_of(value),
+                                auc_interval=Interval(
+                                    lower=max(auc_of(value) - 0.1, 0),
+                                    upper=min(auc_of(value) + 0.1, 1),
+                                    level=0.95,
+                                    method="DeLong",
+                                ),
+                                detectability=value,
+                                detectability_interval=Interval(
+                                    lower=value - 0.3, upper=value + 0.3, level=0.95, method="noncentral t"
+                                ),
+                                data_detectability=visible,
+                                ideal_auc=auc_of(visible),
+                                carried=auc_of(visible) >= 0.75,
+                            )
+                        )
+    found = thresholds(rows)
+    return DetectabilitySection(
+        description="Discs of 3, 6 px at 1 place of each case, contrasts at which an ideal observer of the raw data has a d′ of 1, 2, 4.",
+        rows=rows,
+        thresholds=found,
+        ratios=[one for method in (NET, ZERO) for one in compare(found, method=method, reference=TV)],
+    )
 
 
 def image_quality(names):

@@ -226,6 +226,45 @@ def test_without_the_finer_object_what_stays_where_it_was_is_said(factory, pages
     assert "2.50 times" in pages.read(render(other)).text
 
 
+def test_detectability_tables_equal_the_document(page, full):
+    section = full.detectability
+    shown = {
+        (r["Method"][0], r["Case"][0], r["Observer"][0], float(r["Diameter (px)"][1])): r
+        for r in page.records("detectability-thresholds")
+    }
+    words = {"npw": "fixed template", "cho": "channelised Hotelling"}
+    assert len(shown) == len(section.thresholds)
+    for row in section.thresholds:
+        record = shown[row.method, row.case, words[row.observer], row.diameter_px]
+        check(record, "Threshold contrast", row.threshold)
+        check(record, "Ideal observer’s", row.ideal_threshold)
+    ratios = {(r["Method"][0], r["Observer"][0], float(r["Diameter (px)"][1])): r for r in page.records("detectability-ratios")}
+    for row in section.ratios:
+        check(ratios[row.method, words[row.observer], row.diameter_px], "Ratio of thresholds", row.ratio)
+    records = page.records("detectability-rows")
+    assert len(records) == len(section.rows)
+    assert {r["Carried"][0] for r in records if float(r["Contrast"][1]) == 0} == {"sham"}
+
+
+def test_a_method_without_a_threshold_is_in_the_table_and_not_among_the_ratios(page, full):
+    blind = [
+        r
+        for r in page.records("detectability-thresholds")
+        if r["Method"][0] == factory_net(full) and r["Diameter (px)"][1] == "3.0"
+    ]
+    assert blind
+    assert {r["Threshold contrast"][1] for r in blind} == {None}
+    assert "3.0" not in {
+        r["Diameter (px)"][1] for r in page.records("detectability-ratios") if r["Method"][0] == factory_net(full)
+    }
+
+
+def test_detectability_stands_in_section_9_also_without_structural_details(pages, full):
+    alone = pages.read(render(full.model_copy(update={"structure": None})))
+    assert len(alone.records("detectability-rows")) == len(full.detectability.rows)
+    assert "Not run: no details were put into the object." in alone.text
+
+
 def test_image_quality_tables_equal_the_document(page, full):
     section = full.image_quality
     shown = {(r["Method"][0], r["Case"][0], float(r["Contrast"][1])): r for r in page.records("ttf-rows")}

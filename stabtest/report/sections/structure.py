@@ -13,6 +13,7 @@ from stabtest.report.blocks import Block, Cell, Figure, FigureRow, Heading, Para
 from stabtest.report.charts import Level, Marker, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
 from stabtest.report.numbers import many, number, setting
+from stabtest.report.sections.detectability import detectability
 from stabtest.report.text import shorten
 
 _ROLES = ("detail", "recovered", "with_detail", "clean")
@@ -22,10 +23,10 @@ Key = tuple[str, str, float, float]
 
 def structure(document: Document) -> Section:
     """Contrast-detail curves, panels and the recovery table."""
-    section = document.structure
+    section, seen = document.structure, detectability(document)
     if section is None or not section.rows:
         absent = Paragraph("Not run: no details were put into the object.", "absent")
-        return Section(9, "structure", "Structural details", (absent,), "not run")
+        return Section(9, "structure", "Structural details", (absent, *seen), _state(document))
     groups = _groups(document, section.rows)
     blocks: list[Block] = [
         Paragraph(section.description, "method"),
@@ -52,8 +53,13 @@ def structure(document: Document) -> Section:
             return _notes(section.rows, method, group)
 
         blocks.append(panels.panel(document, group, _ROLES, anchor=anchor, caption=caption, notes=notes))
-    blocks.append(_rows(document, section.rows))
+    blocks += [_rows(document, section.rows), *seen]
     return Section(9, "structure", "Structural details", tuple(blocks), "run")
+
+
+def _state(document: Document) -> str:
+    """Whether any of the two tests of the section was run."""
+    return "run" if document.detectability is not None and document.detectability.rows else "not run"
 
 
 def _notes(rows: Sequence[StructureRow], method: str, group: panels.Group) -> tuple[str, ...]:

@@ -126,10 +126,10 @@ def joint(intervals: Sequence[Interval | None]) -> Interval | None:
     """
     known = [i for i in intervals if i is not None]
     lowers, uppers = ([end for i in known if (end := getattr(i, side)) is not None] for side in ("lower", "upper"))
-    if not lowers:
+    upper = max(uppers) if uppers and len(uppers) == len(intervals) else None
+    if not lowers and upper is None:
         return None
-    upper = max(uppers) if len(uppers) == len(intervals) else None
-    return Interval(lower=max(lowers), upper=upper, level=known[0].level, method=known[0].method)
+    return Interval(lower=max(lowers, default=None), upper=upper, level=known[0].level, method=known[0].method)
 
 
 def patients_text(n: int) -> str:
