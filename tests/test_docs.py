@@ -195,6 +195,7 @@ def test_files_that_are_named_exist(page):
 def rows_of_every_kind():
     """Rows of two methods and two patients, of every test."""
     from stabtest.findings.detectability_rows import DetectabilityRow
+    from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow
     from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
     from stabtest.findings.physics_rows import BiasRow, TransferRow
     from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
@@ -311,6 +312,61 @@ def rows_of_every_kind():
                         carried=True,
                     )
                     for contrast, auc in ((0.1, 0.65), (0.2, 0.78), (0.4, 0.94))
+                ),
+                KernelErrorRow(
+                    **where,
+                    **dict.fromkeys(
+                        (
+                            "error",
+                            "measured_error",
+                            "null_error",
+                            "null_share",
+                            "truth_null",
+                            "null_recovery",
+                            "null_invented",
+                            "data_consistency",
+                            "noise_level",
+                            "hallucinated_measured",
+                            "hallucinated_null",
+                            "missing_null",
+                            "hallucination_floor",
+                            "hallucination_cut",
+                            "hallucination_residual",
+                            "projection_residual",
+                        ),
+                        0.1,
+                    ),
+                    projection_iterations=0,
+                    maps="",
+                ),
+                KernelTransferRow(
+                    **where,
+                    family="free",
+                    base="truth",
+                    objective="excess",
+                    size_limit=0.2,
+                    data_limit=5.0,
+                    data_unit="sigma",
+                    bound=2.0,
+                    ceiling=1.0,
+                    ceiling_residual=0.0,
+                    rounding=0.0,
+                    kernel_aware=False,
+                    gain=3.0,
+                    image_distance=0.1,
+                    data_distance=0.01,
+                    error=0.1,
+                    error_with=0.1,
+                    data_detectability=5.0,
+                    null_space_share=0.9,
+                    determined=True,
+                    absent=0.0,
+                    present=1.0,
+                    evaluations=5,
+                    starts=1,
+                    history=[],
+                    status="ended",
+                    witness="",
                 ),
                 RepeatabilityRow(**where, variation="same input", difference=0.0, largest=0.0),
                 *(

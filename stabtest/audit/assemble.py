@@ -31,6 +31,7 @@ from stabtest.findings.document import (
     DataInfo,
     DetectabilitySection,
     ImageQualitySection,
+    KernelSection,
     LipschitzSection,
     NoiseSection,
     RepeatabilitySection,
@@ -39,6 +40,7 @@ from stabtest.findings.document import (
     StructureSection,
     WorstCaseSection,
 )
+from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow, SfrcRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
@@ -141,6 +143,7 @@ def assemble(
         ),
         shift=_shift(config, rows(ShiftRow), cases, patients),
         detectability=_detectability(config, rows(DetectabilityRow), tested, reference, patients),
+        kernel=_kernel(config, rows(KernelErrorRow), rows(KernelTransferRow), rows(SfrcRow)),
         lipschitz=_lipschitz(rows(LayerRow), brackets, rows(BoundRow), rows(NormalisedRow)),
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
@@ -327,6 +330,31 @@ def _detectability(
         one for method in others for one in compare(found, method=method, reference=reference or tested, patients=patients)
     ]
     return DetectabilitySection(description=description, rows=rows, thresholds=found, ratios=ratios)
+
+
+def _kernel(
+    config: Config, errors: list[KernelErrorRow], transfers: list[KernelTransferRow], rings: list[SfrcRow]
+) -> KernelSection | None:
+    if not errors:
+        return None
+    section = config.kernel
+    unit = (
+        "standard deviations of the noise"
+        if all(row.data_unit == "sigma" for row in transfers)
+        else "of the units in the table"
+    )
+    starts = f"{section.starts} random start{'' if section.starts == 1 else 's'}"
+    description = (
+        "Each image is split into what the scanner measures and what it cannot see. Details at most "
+        f"{section.size:g} of the image in norm and {section.data:g} {unit} in the data are searched, by {starts} of at most "
+        f"{section.steps} evaluations for each family of details and each image that they are added to, the same for every method."
+    )
+    note = (
+        None
+        if rings
+        else "Scanning Fourier ring correlation was not computed: it has no thresholds of its own, and none were given."
+    )
+    return KernelSection(description=description, errors=errors, transfers=transfers, sfrc=rings, sfrc_note=note)
 
 
 def _lipschitz(

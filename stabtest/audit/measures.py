@@ -37,6 +37,7 @@ TestName = Literal[
     "image_quality",
     "shift",
     "detectability",
+    "kernel",
     "lipschitz",
 ]
 Run = Callable[[Method, Case, int, Progress], Outcome]
@@ -112,6 +113,15 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
         found.append(_shift(config))
     if config.detectability.enabled:
         found.append(_detectability(config))
+    if config.kernel.enabled:
+        kernel = config.kernel.test()
+        found.append(
+            Measurement(
+                "kernel",
+                config.kernel.model_dump(mode="json"),
+                lambda method, case, seed, progress: kernel.measure(method, case, seed=seed, progress=progress),
+            )
+        )
     if config.lipschitz.enabled:
         found.append(_lipschitz(config))
     return tuple(found)

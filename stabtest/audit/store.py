@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
-from stabtest.findings import Picture, detectability_rows, noise_rows, physics_rows, records, shift_rows
+from stabtest.findings import Picture, detectability_rows, kernel_rows, noise_rows, physics_rows, records, shift_rows
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
@@ -42,6 +42,9 @@ _ROWS: dict[str, type[Record]] = {
         physics_rows.UniformityRow,
         shift_rows.ShiftRow,
         detectability_rows.DetectabilityRow,
+        kernel_rows.KernelErrorRow,
+        kernel_rows.KernelTransferRow,
+        kernel_rows.SfrcRow,
         records.LayerRow,
         records.BoundRow,
         records.NormalisedRow,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from stabtest.findings.detectability_rows import DetectabilityRow, ThresholdRatioRow, ThresholdRow
+from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow, SfrcRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, ContrastStatement, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
@@ -165,6 +166,17 @@ class DetectabilitySection(Record):
     """Of every method over the reference, where both have a threshold."""
 
 
+class KernelSection(Record):
+    """What methods do where the scanner sees nothing."""
+
+    description: str
+    errors: list[KernelErrorRow]
+    transfers: list[KernelTransferRow]
+    sfrc: list[SfrcRow] = []
+    """Empty without thresholds, which have no default."""
+    sfrc_note: str | None = None
+
+
 class LipschitzSection(Record):
     """The layer table and the brackets."""
 
@@ -214,6 +226,7 @@ class Document(Record):
     image_quality: ImageQualitySection | None = None
     shift: ShiftSection | None = None
     detectability: DetectabilitySection | None = None
+    kernel: KernelSection | None = None
     lipschitz: LipschitzSection | None = None
     criteria: list[Criterion]
     criteria_sha256: str

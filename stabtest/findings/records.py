@@ -286,11 +286,21 @@ class Picture(Record):
     """
 
     id: str
-    section: Literal["quality", "worst_case", "structure", "sampling", "data"]
+    section: Literal["quality", "worst_case", "structure", "sampling", "kernel", "data"]
     case: str
     method: str
     role: Literal[
-        "truth", "clean", "perturbed", "difference", "perturbation", "measurement", "detail", "with_detail", "recovered"
+        "truth",
+        "clean",
+        "perturbed",
+        "difference",
+        "perturbation",
+        "measurement",
+        "detail",
+        "with_detail",
+        "recovered",
+        "hallucination",
+        "missing",
     ]
     kind: Literal["anatomy", "error", "signed"]
     """``anatomy`` is drawn in gray, ``error`` with a perceptual map from zero, ``signed`` with a diverging map about zero."""

@@ -32,6 +32,9 @@ STATISTICS = (
     "shift.searched.poorer_beyond_linear",
     "detectability.threshold.ratio_to_reference",
     "detectability.auc.min",
+    "kernel.hallucinated.median",
+    "kernel.hallucinated.difference_to_reference",
+    "kernel.transfer_bound.max",
     "lipschitz.network_alone",
     "lipschitz.measurement_to_image",
 )

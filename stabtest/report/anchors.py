@@ -20,11 +20,13 @@ SECTIONS = {
     "image_quality": "image-quality",
     "shift": "distribution-shift",
     "detectability": "detectability",
+    "kernel": "kernel",
     "lipschitz": "lipschitz",
 }
 MOST_STRUCTURE_PANELS = 6
 MOST_SAMPLING_PANELS = 3
 MOST_QUALITY_PANELS = 3
+MOST_KERNEL_PANELS = 2
 
 
 def section_of(finding: Finding) -> str | None:
@@ -44,6 +46,7 @@ def picture_of(document: Document, finding: Finding) -> str | None:
         "worst-case": worst_case_panels,
         "structure": structure_panels,
         "quality": quality_panels,
+        "kernel": kernel_panels,
     }.get(section)
     if shown is not None:
         found = shown(document)
@@ -67,6 +70,8 @@ def was_run(document: Document, section: str) -> bool:
         return document.shift is not None and bool(document.shift.rows)
     if section == "detectability":
         return document.detectability is not None and bool(document.detectability.rows)
+    if section == "kernel":
+        return document.kernel is not None and bool(document.kernel.errors)
     if section == "lipschitz":
         return document.lipschitz is not None and bool(document.lipschitz.layers or document.lipschitz.brackets)
     part = {
@@ -129,3 +134,9 @@ def quality_panels(document: Document) -> list[tuple[str, str, Group]]:
     """(anchor, "", pictures) of the first cases."""
     chosen = panels.in_turn(panels.groups(document, "quality"), MOST_QUALITY_PANELS)
     return [(f"panel-quality-{index}", "", group) for index, group in enumerate(chosen)]
+
+
+def kernel_panels(document: Document) -> list[tuple[str, str, Group]]:
+    """(anchor, "", pictures) of the null space in the first cases."""
+    chosen = panels.in_turn(panels.groups(document, "kernel"), MOST_KERNEL_PANELS)
+    return [(f"panel-kernel-{index}", "", group) for index, group in enumerate(chosen)]

@@ -34,6 +34,8 @@ _ROLES = {
     "detail": "What was put in",
     "with_detail": "Reconstruction with detail",
     "recovered": "What came back",
+    "hallucination": "Hallucinated in the null space",
+    "missing": "Missing in the null space",
 }
 
 

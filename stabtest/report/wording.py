@@ -66,6 +66,12 @@ HAZARDS: tuple[tuple[str, str, str, str], ...] = (
         "detectability",
     ),
     (
+        "Structure is shown that neither the data nor the object have, where the scanner sees nothing",
+        "Errors and hallucinations in the null space; searched details that the data barely tell apart",
+        "kernel",
+        "kernel",
+    ),
+    (
         "The amplification of disturbances has no known ceiling",
         "Lipschitz bracket: gain found below, layer-by-layer bound above",
         "lipschitz",
@@ -115,6 +121,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "Observer",
         "A rule that gives each image a score, knowing lesion and place. Fixed template: what a perfect image shows of the lesion. Channelised "
         "Hotelling: trained on images of the method with noise of their own.",
+    ),
+    (
+        "Null space, hallucination",
+        "Null space: changes of the image that leave the measurement as it is. Hallucinated: what a method shows there and the object does not have.",
     ),
     ("Null-space share", "‖P_N h‖/‖h‖: the part of the detail that the measurement does not contain."),
     (

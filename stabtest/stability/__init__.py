@@ -12,7 +12,7 @@
 - `shift`: what if the object or the scan is not quite what it is told?
 - `lipschitz`: how much can it amplify at all?
 
-`summarise` turns their rows into findings. An audit runs all but `kernel`, which is called from Python.
+`summarise` turns their rows into findings.
 """
 
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled

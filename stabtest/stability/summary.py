@@ -29,6 +29,10 @@ key                                            value                            
 ``detectability.threshold``                    largest geometric mean of threshold contrast over the reference's  t on logs, Bonferroni
 ``.ratio_to_reference``
 ``detectability.auc.min``                      smallest mean AUC at the highest contrast                   t, Bonferroni
+``kernel.hallucinated.median``                 median over patients of what is shown in the null space alone  order statistics
+``kernel.hallucinated``                        mean paired difference of it                                paired t
+``.difference_to_reference``
+``kernel.transfer_bound.max``                  largest lower bound of the gain found by detail transfer    below only
 ``lipschitz.<bracket>``                        largest gain found                                          the bracket
 =============================================  ==========================================================  ====================
 
@@ -43,6 +47,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from stabtest import statistics
 from stabtest.findings.detectability_rows import DetectabilityRow
+from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, TransferRow
 from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
@@ -51,6 +56,7 @@ from stabtest.findings.verdicts import Finding
 from stabtest.stability.summaries.context import Context
 from stabtest.stability.summaries.detectability import summarise_detectability
 from stabtest.stability.summaries.image_quality import summarise_image_quality
+from stabtest.stability.summaries.kernel import summarise_kernel
 from stabtest.stability.summaries.lipschitz import summarise_lipschitz
 from stabtest.stability.summaries.noise import summarise_noise
 from stabtest.stability.summaries.quality import summarise_quality
@@ -88,7 +94,7 @@ def summarise(
     -------
     list of Finding
         Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, image quality,
-        shift, detectability, Lipschitz, and within it by method.
+        shift, detectability, kernel, Lipschitz, and within it by method.
 
     Examples
     --------
@@ -111,5 +117,10 @@ def summarise(
         ),
         *summarise_shift([row for row in every if isinstance(row, ShiftRow)], context),
         *summarise_detectability([row for row in every if isinstance(row, DetectabilityRow)], context),
+        *summarise_kernel(
+            [row for row in every if isinstance(row, KernelErrorRow)],
+            [row for row in every if isinstance(row, KernelTransferRow)],
+            context,
+        ),
         *summarise_lipschitz([row for row in every if isinstance(row, Bracket)], tested, context),
     ]

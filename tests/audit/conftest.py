@@ -86,6 +86,13 @@ contrasts = [0.4, 0.8]
 realisations = 20
 observers = ["npw"]
 
+[kernel]
+enabled = true
+families = ["bump"]
+steps = 2
+starts = 1
+sfrc = {{ threshold = 0.5, least_cutoff = 0.5, side = 8 }}
+
 [lipschitz]
 jacobian_steps = 2
 

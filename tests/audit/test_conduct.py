@@ -20,7 +20,7 @@ def comparable(document):
 def test_every_unit_is_measured(audited, plan):
     assert audited.document.failures == []
     assert audited.complete
-    assert len(plan.units) == 2 * 3 * 8 + 3 + 1  # eight tests of every method on every case, repeatability on the first, bounds
+    assert len(plan.units) == 2 * 3 * 9 + 3 + 1  # nine tests of every method on every case, repeatability on the first, bounds
 
 
 def test_every_section_is_filled(audited):
@@ -43,6 +43,9 @@ def test_every_section_is_filled(audited):
     section = document.detectability
     assert [len(section.rows), len(section.thresholds)] == [2 * 3 * 3, 2 * 3]
     assert "contrasts 0.4, 0.8 of the largest pixel" in section.description
+    section = document.kernel
+    assert [len(section.errors), len(section.transfers), len(section.sfrc)] == [2 * 3, 2 * 3 * 2, 2 * 3]
+    assert "1 random starts" not in section.description
     assert {bracket.name for bracket in document.lipschitz.brackets} == {"network alone", "measurement to image"}
     assert [item.role for item in document.items] == ["under test", "reference", "baseline"]
 

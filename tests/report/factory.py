@@ -14,6 +14,7 @@ from stabtest.findings.document import (
     Document,
     ImageQualitySection,
     Item,
+    KernelSection,
     LipschitzSection,
     NoiseSection,
     RepeatabilitySection,
@@ -152,6 +153,7 @@ def full(cases: int = 4, size: int = 96):
         image_quality=image_quality(names),
         shift=shift(names, rng),
         detectability=detectability(names, rng),
+        kernel=kernel(names, rng),
         lipschitz=lipschitz(names),
         criteria=criteria,
         criteria_sha256=criteria_hash(criteria),
@@ -467,6 +469,94 @@ def detectability(names, rng):
         rows=rows,
         thresholds=found,
         ratios=[one for method in (NET, ZERO) for one in compare(found, method=method, reference=TV)],
+    )
+
+
+def kernel(names, rng):
+    """The network invents in the null space, zero-filling leaves it blank, TV is in between."""
+    from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow, SfrcRow
+
+    errors, transfers = [], []
+    for name in names:
+        for method, invented, bound in ((NET, 0.05, 14.0), (TV, 0.03, 4.0), (ZERO, 0.0, -2.0)):
+            errors.append(
+                KernelErrorRow(
+                    case=name,
+                    method=method,
+                    error=0.1,
+                    measured_error=0.04,
+                    null_error=0.09,
+                    null_share=0.81,
+                    truth_null=0.2,
+                    null_recovery=0.7 if invented else 0.0,
+                    null_invented=invented,
+                    data_consistency=0.011,
+                    noise_level=0.01,
+                    hallucinated_measured=0.02,
+                    hallucinated_null=invented * rng.uniform(0.9, 1.1),
+                    missing_null=0.01 if invented else 0.2,
+                    hallucination_floor=1e-3,
+                    hallucination_cut=0.01,
+                    hallucination_residual=0.0,
+                    projection_residual=0.0,
+                    projection_iterations=0,
+                    maps=f"kernel.{name}.{method}.maps",
+                )
+            )
+            transfers += [
+                KernelTransferRow(
+                    case=name,
+                    method=method,
+                    family=family,
+                    base="truth",
+                    objective="excess",
+                    size_limit=0.2,
+                    data_limit=5.0,
+                    data_unit="sigma",
+                    bound=bound * (1.0 if family == "free" else 0.6),
+                    ceiling=2.1,
+                    ceiling_residual=0.0,
+                    rounding=1e-4,
+                    kernel_aware=bound < 2,
+                    gain=1.2 * abs(bound),
+                    image_distance=0.2,
+                    data_distance=0.01,
+                    error=0.1,
+                    error_with=0.1,
+                    data_detectability=5.0,
+                    null_space_share=0.98,
+                    determined=True,
+                    absent=0.1,
+                    present=0.9,
+                    evaluations=60,
+                    starts=2,
+                    history=[(30, 1.0), (60, bound)],
+                    status="ended",
+                    witness=f"kernel.{name}.{method}.{family}.truth",
+                )
+                for family in ("free", "bump")
+            ]
+    return KernelSection(
+        description="Each image is split into what the scanner measures and what it cannot see. Details are searched, the same for every method.",
+        errors=errors,
+        transfers=transfers,
+        sfrc=[
+            SfrcRow(
+                case=names[0],
+                method=method,
+                threshold=0.5,
+                least_cutoff=0.4,
+                side=32,
+                patches=49,
+                flagged=flagged,
+                lowest_cutoff=0.2,
+                lowest_recovery=0.7,
+                highest_recovery=1.1,
+                constant_patches=4,
+                scan="",
+            )
+            for method, flagged in ((NET, 7), (TV, 3))
+        ],
     )
 
 

@@ -265,6 +265,43 @@ def test_detectability_stands_in_section_9_also_without_structural_details(pages
     assert "Not run: no details were put into the object." in alone.text
 
 
+def test_kernel_tables_equal_the_document(page, full):
+    section = full.kernel
+    shown = {(r["Method"][0], r["Case"][0]): r for r in page.records("kernel-errors")}
+    for row in section.errors:
+        record = shown[row.method, row.case]
+        for head, value in (
+            ("Null error", row.null_error),
+            ("Hallucinated", row.hallucinated_null),
+            ("Recovery", row.null_recovery),
+        ):
+            check(record, head, value)
+    found = {(r["Method"][0], r["Case"][0], r["Detail"][0]): r for r in page.records("kernel-transfers")}
+    for row in section.transfers:
+        record = found[row.method, row.case, f"{row.family}, on the truth"]
+        check(record, "Bound found", row.bound)
+        check(record, "Ceiling", row.ceiling)
+        assert record["Above it"][0] == ("no" if row.kernel_aware else "yes")
+    rings = {r["Method"][0]: r for r in page.records("kernel-sfrc")}
+    for row in section.sfrc:
+        check(rings[row.method], "Lowest recovery", row.lowest_recovery)
+        assert int(rings[row.method]["Flagged"][1]) == row.flagged
+
+
+def test_without_thresholds_there_is_no_correlation_and_the_page_says_so(pages, full):
+    note = "Scanning Fourier ring correlation was not computed"
+    other = pages.read(
+        render(full.model_copy(update={"kernel": full.kernel.model_copy(update={"sfrc": [], "sfrc_note": note})}))
+    )
+    assert note in other.text
+    assert "kernel-sfrc" not in other.ids
+
+
+def test_searches_without_a_positive_bound_are_counted_beside_the_figure(html, full):
+    figure = re.search(r'<figure id="figure-kernel-0".*?</figure>', html, re.DOTALL).group()
+    assert f"{sum(row.bound <= 0 for row in full.kernel.transfers)} searches found no positive bound" in figure
+
+
 def test_image_quality_tables_equal_the_document(page, full):
     section = full.image_quality
     shown = {(r["Method"][0], r["Case"][0], float(r["Contrast"][1])): r for r in page.records("ttf-rows")}

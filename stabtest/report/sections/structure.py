@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from stabtest.findings.document import Document
 from stabtest.findings.records import StructureRow
 from stabtest.report import panels, tables
-from stabtest.report.anchors import structure_panels
+from stabtest.report.anchors import structure_panels, was_run
 from stabtest.report.blocks import Block, Cell, Figure, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.charts import Level, Marker, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
 from stabtest.report.numbers import many, number, setting
 from stabtest.report.sections.detectability import detectability
+from stabtest.report.sections.kernel import kernel
 from stabtest.report.text import shorten
 
 _ROLES = ("detail", "recovered", "with_detail", "clean")
@@ -26,7 +27,9 @@ def structure(document: Document) -> Section:
     section, seen = document.structure, detectability(document)
     if section is None or not section.rows:
         absent = Paragraph("Not run: no details were put into the object.", "absent")
-        return Section(9, "structure", "Structural details", (absent, *seen), _state(document))
+        return Section(
+            9, "structure", "Structural details", (absent, *seen), "run" if was_run(document, "detectability") else "not run"
+        )
     groups = _groups(document, section.rows)
     blocks: list[Block] = [
         Paragraph(section.description, "method"),
@@ -57,11 +60,6 @@ def structure(document: Document) -> Section:
     return Section(9, "structure", "Structural details", tuple(blocks), "run")
 
 
-def _state(document: Document) -> str:
-    """Whether any of the two tests of the section was run."""
-    return "run" if document.detectability is not None and document.detectability.rows else "not run"
-
-
 def _notes(rows: Sequence[StructureRow], method: str, group: panels.Group) -> tuple[str, ...]:
     """The recovery that belongs to a panel, where its rows can be told from the name of the pictures."""
     mine = [
@@ -80,10 +78,10 @@ def _notes(rows: Sequence[StructureRow], method: str, group: panels.Group) -> tu
 def null_space(document: Document) -> Section:
     """What the scanner cannot see, and what was made up."""
     title = "Null space and hallucination"
-    section = document.structure
+    section, blind = document.structure, kernel(document)
     if section is None or not section.rows:
-        absent = Paragraph("Not run: this section rests on the test with structural details (section 9).", "absent")
-        return Section(13, "null-space", title, (absent,), "not run")
+        absent = Paragraph("No structural details (section 9), whose part in the null space would stand here.", "absent")
+        return Section(13, "null-space", title, (absent, *blind), "run" if was_run(document, "kernel") else "not run")
     groups = _groups(document, section.rows)
     keys = list(groups)
     body = tables.rows(
@@ -109,7 +107,7 @@ def null_space(document: Document) -> Section:
         "does not contain; whatever a method shows of it comes from its training or its prior.",
         "method",
     )
-    return Section(13, "null-space", title, (about, table), "run")
+    return Section(13, "null-space", title, (about, table, *blind), "run")
 
 
 _HEADS = ("Method", "Detail", "Diameter (px)", "Contrast")

@@ -24,7 +24,7 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import ConfigError, DataError
 from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow, SfrcRow
-from stabtest.findings.records import Record
+from stabtest.findings.records import Picture, Record
 from stabtest.stability.cases import Case, Method, Outcome, Progress
 from stabtest.stability.kernel.claims import claim
 from stabtest.stability.kernel.climb import FoundDetail, Objective, search_detail
@@ -32,7 +32,7 @@ from stabtest.stability.kernel.errors import kernel_errors
 from stabtest.stability.kernel.families import BumpDetail, Ellipsoid, Family, FreeDetail
 from stabtest.stability.kernel.hallucinations import hallucination_maps, map_norm
 from stabtest.stability.kernel.sfrc import LEAST_SIDE, scan
-from stabtest.stability.pictures import slug
+from stabtest.stability.pictures import picture, slug
 from stabtest.stability.structure import LEAST_DETECTABILITY
 
 FamilyName = Literal["free", "bump"]
@@ -173,7 +173,20 @@ class KernelTest:
             done(row)
         if self.sfrc is not None:
             done(_sfrc(self.sfrc, method, case, case.truth, image, stored))
-        return Outcome(tuple(rows), witnesses=stored, evaluations=evaluations)
+        return Outcome(tuple(rows), pictures=self._pictures(method, case, stored), witnesses=stored, evaluations=evaluations)
+
+    def _pictures(self, method: Method, case: Case, stored: dict[str, NDArray[np.generic]]) -> tuple[Picture, ...]:
+        """The maps of the null space, in magnitude."""
+        shown: list[Picture] = []
+        prefix = slug("kernel", case.name, method.name, "maps")
+        for role, name, words in (
+            ("hallucination", "null", "shown and not there"),
+            ("missing", "missing", "there and not shown"),
+        ):
+            values = torch.as_tensor(stored[f"{prefix}.{name}"])[None, None]
+            caption = f"In the null space, {words}: {method.name}"
+            shown.append(picture(values, case, section="kernel", method=method.name, role=role, kind="error", caption=caption))
+        return tuple(shown)
 
     def _errors(
         self, method: Method, case: Case, truth: Tensor, image: Tensor, stored: dict[str, NDArray[np.generic]]
