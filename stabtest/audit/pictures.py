@@ -16,7 +16,7 @@ from stabtest.findings.records import QualityRow, WorstCaseRow
 
 BUDGET = 3_600_000
 """Bytes of encoded pictures; the whole ``report.json`` stays below about 4.5 MB."""
-_SECTIONS = ("quality", "worst_case", "structure", "sampling", "kernel")
+_SECTIONS = ("quality", "worst_case", "structure", "missed_lesion", "sampling", "kernel")
 
 
 def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Result]]) -> tuple[list[Picture], list[str]]:

@@ -286,7 +286,7 @@ class Picture(Record):
     """
 
     id: str
-    section: Literal["quality", "worst_case", "structure", "sampling", "kernel", "data"]
+    section: Literal["quality", "worst_case", "structure", "missed_lesion", "sampling", "kernel", "data"]
     case: str
     method: str
     role: Literal[

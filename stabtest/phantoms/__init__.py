@@ -14,12 +14,14 @@ from stabtest.phantoms.coils import coil_maps
 from stabtest.phantoms.details import disc, lesion, line_pairs, text
 from stabtest.phantoms.ellipses import ellipses
 from stabtest.phantoms.head import head
-from stabtest.phantoms.sites import candidate_sites, place
+from stabtest.phantoms.sites import candidate_sites, depth, place
+from stabtest.phantoms.soft import soft_ellipse
 
 __all__ = [
     "candidate_sites",
     "chest",
     "coil_maps",
+    "depth",
     "disc",
     "ellipses",
     "head",
@@ -27,6 +29,7 @@ __all__ = [
     "line_pairs",
     "make",
     "place",
+    "soft_ellipse",
     "text",
 ]
 

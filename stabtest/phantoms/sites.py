@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from stabtest.errors import ConfigError, DataError
 from stabtest.phantoms import grid
@@ -94,14 +95,10 @@ def candidate_sites(
         raise ConfigError("candidate_sites", expected="positive diameter and count", came=f"{diameter}, {count}")
     if image.ndim < 2 or image[..., 0, 0].numel() != 1:
         raise ConfigError("image", expected="one image (1, H, W)", came=str(tuple(image.shape)))
-    magnitude = image.detach().abs().to("cpu", torch.float64).reshape(image.shape[-2:]).numpy()
-    peak = float(magnitude.max())
-    smooth = ndimage.gaussian_filter(magnitude, max(1.0, 0.02 * magnitude.shape[0]))
-    body = (
-        ndimage.binary_fill_holes(smooth > 0.1 * peak) & (smooth > 0.1 * peak) if peak > 0 else np.zeros(magnitude.shape, bool)
-    )
+    magnitude, body = _body(image)
     inside = ndimage.distance_transform_edt(np.pad(body, 1))[1:-1, 1:-1] > max(diameter, 2.0)
-    slope = np.hypot(*np.gradient(ndimage.gaussian_filter(magnitude, 0.5)))
+    down, right = np.gradient(ndimage.gaussian_filter(magnitude, 0.5))
+    slope = np.hypot(down, right)
     rough = ndimage.maximum_filter(slope, size=2 * int(np.ceil(0.75 * diameter)) + 1)
     rows, columns = np.nonzero(inside)
     kept: list[tuple[int, int]] = []
@@ -120,3 +117,44 @@ def candidate_sites(
         came=f"{len(kept)}",
         remedy="ask for fewer or smaller details",
     )
+
+
+def depth(image: torch.Tensor) -> torch.Tensor:
+    """How far each pixel lies within the body.
+
+    Parameters
+    ----------
+    image
+        Shape ``(H, W)``, ``(1, H, W)`` or ``(1, 1, H, W)``, real or complex.
+
+    Returns
+    -------
+    Tensor
+        ``(H, W)``, float64, on the CPU: distance in pixels to the nearest pixel outside of the body, beyond the image's border
+        included; 0 outside.
+
+    Examples
+    --------
+    >>> image = torch.zeros(1, 32, 32)
+    >>> image[:, 4:28, 4:28] = 1
+    >>> deep = depth(image)
+    >>> float(deep[0, 0]), 11 <= float(deep.max()) <= 13
+    (0.0, True)
+    """
+    from scipy import ndimage
+
+    _, body = _body(image)
+    return torch.from_numpy(ndimage.distance_transform_edt(np.pad(body, 1))[1:-1, 1:-1].copy())
+
+
+def _body(image: torch.Tensor) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Magnitude, and the pixels above a tenth of the peak after smoothing."""
+    from scipy import ndimage
+
+    magnitude = image.detach().abs().to("cpu", torch.float64).reshape(image.shape[-2:]).numpy()
+    peak = float(magnitude.max())
+    smooth = ndimage.gaussian_filter(magnitude, max(1.0, 0.02 * magnitude.shape[0]))
+    body = (
+        ndimage.binary_fill_holes(smooth > 0.1 * peak) & (smooth > 0.1 * peak) if peak > 0 else np.zeros(magnitude.shape, bool)
+    )
+    return magnitude, np.asarray(body, dtype=bool)

@@ -3,6 +3,7 @@
 - `quality`: how good is the image when nothing is wrong?
 - `worst_case`: how much damage does the worst disturbance of a given size do, as far as a search finds it?
 - `structure`: would a small lesion be seen?
+- `missed_lesion`: which lesion of those that the data carry comes back least, as far as a search finds it?
 - `sampling`: does it get better with more samples?
 - `noise`: how do error and bias grow with noise?
 - `repeatability`: does the same measurement give the same image again?
@@ -19,6 +20,7 @@ from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.detectability import DetectabilityTest
 from stabtest.stability.kernel import KernelTest
 from stabtest.stability.lipschitz import LipschitzTest
+from stabtest.stability.missed_lesion import MissedLesionTest
 from stabtest.stability.noise import NoiseTest
 from stabtest.stability.physics import ImageQualityTest
 from stabtest.stability.quality import quality
@@ -37,6 +39,7 @@ __all__ = [
     "KernelTest",
     "LipschitzTest",
     "Method",
+    "MissedLesionTest",
     "NoiseTest",
     "Outcome",
     "Progress",

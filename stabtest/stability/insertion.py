@@ -44,7 +44,7 @@ class Insertion:
     site
         ``(row, column)`` of its middle, pixels of the reconstruction.
     diameter
-        Pixels of the reconstruction.
+        Pixels of the reconstruction; of the disc of equal area where it is no disc.
     contrast
         Height relative to the largest magnitude of the reference image.
     data
@@ -57,7 +57,7 @@ class Insertion:
         Unit-modulus phase that it follows, ``(1, 1, H, W)``; ones for real images.
     """
 
-    site: tuple[int, int]
+    site: tuple[float, float]
     diameter: float
     contrast: float
     data: Tensor
@@ -115,22 +115,58 @@ def insert_lesion(
     height, width = case.reference_image.shape[-2:]
     side = max(height, width)
     shape = phantoms.lesion(FACTOR * side, centre=site, diameter=diameter, edge=min(edge, diameter), nominal=side)
+    shape = shape[None, :, : FACTOR * height, : FACTOR * width]
+    return insert(case, fine, shape, site=site, diameter=diameter, contrast=contrast)
+
+
+def insert(
+    case: Case, fine: LinearOperator, shape: Tensor, *, site: tuple[float, float], diameter: float, contrast: float
+) -> Insertion:
+    """Any detail that is drawn on the finer grid.
+
+    Parameters
+    ----------
+    case, fine, site, diameter, contrast
+        As in `insert_lesion`.
+    shape
+        ``(1, 1, 2 H, 2 W)``, real, in ``[0, 1]``; a finer image of it, a whole number of times, is averaged over blocks.
+
+    Raises
+    ------
+    OperatorError
+        If the shape or ``fine`` does not belong to the case.
+    """
     reference = case.reference_image
     real = tensors.real_dtype(reference.dtype)
-    drawn = shape[None, :, : FACTOR * height, : FACTOR * width].to(device=reference.device, dtype=real) * (contrast * case.peak)
-    region = functional.avg_pool2d(drawn.abs(), FACTOR)
-    region = region > REGION_THRESHOLD * region.max()
-    phase = local_phase(reference)
-    detail = drawn * local_phase(reference, factor=FACTOR) if reference.is_complex() else drawn
-    return Insertion(
-        site=site,
-        diameter=diameter,
-        contrast=contrast,
-        data=fine.forward(detail),
-        template=coarse_image(detail, band_limited=case.modality == "mri"),
-        region=region,
-        phase=phase,
-    )
+    finer = shape.shape[-1] // (FACTOR * reference.shape[-1])
+    shape = shape if finer <= 1 else functional.avg_pool2d(shape, finer)
+    drawn = shape.to(device=reference.device, dtype=real) * (contrast * case.peak)
+    phase = local_phase(reference, factor=FACTOR)
+    data, template, region = enter(case, fine, drawn, phase)
+    return Insertion(site, diameter, contrast, data, template, region, local_phase(reference))
+
+
+def enter(case: Case, fine: LinearOperator, drawn: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Measurement, template and region of a detail that is drawn on the finer grid; differentiable in the detail.
+
+    Parameters
+    ----------
+    case, fine
+        As in `insert_lesion`.
+    drawn
+        ``h`` without its phase, ``(1, 1, 2 H, 2 W)``, real, in units of the image.
+    phase
+        `local_phase` of the reference image on that grid.
+
+    Returns
+    -------
+    data, template, region
+        As in `Insertion`.
+    """
+    detail = drawn * phase if case.reference_image.is_complex() else drawn
+    means = functional.avg_pool2d(drawn.detach().abs(), FACTOR)
+    region = means > REGION_THRESHOLD * means.max()
+    return fine.forward(detail), coarse_image(detail, band_limited=case.modality == "mri"), region
 
 
 def coarse_image(detail: Tensor, *, band_limited: bool) -> Tensor:

@@ -112,7 +112,7 @@ class StructureTest:
         """
         fine = case.operator.refine(FACTOR)
         clean = method(case.measurement, case.operator)
-        sham = _sham(method, case, clean, seed)
+        sham = sham_change(method, case, clean, seed)
         shares: dict[tuple[float, tuple[int, int]], float] = {}
         rows: list[StructureRow] = []
         shown: list[Picture] = []
@@ -204,8 +204,23 @@ def identifiable(data_detectability: float | None, null_share: float) -> bool:
     return null_share <= MOST_NULL_SPACE if data_detectability is None else data_detectability >= LEAST_DETECTABILITY
 
 
-def _sham(method: Method, case: Case, clean: Tensor, seed: int) -> Tensor | None:
-    """``f(y + n) - f(y)``; one realisation serves all details, so that sham values of one case are not independent."""
+def sham_change(method: Method, case: Case, clean: Tensor, seed: int) -> Tensor | None:
+    """``f(y + n) - f(y)``; one realisation serves all details, so that sham values of one case are not independent.
+
+    Parameters
+    ----------
+    method, case
+        What reconstructs, and what it is given.
+    clean
+        ``f(y)``.
+    seed
+        Of the noise.
+
+    Returns
+    -------
+    Tensor or None
+        None where the noise is not known.
+    """
     if case.noise_std is None or not 0 < case.noise_std < math.inf:
         return None
     generator = torch.Generator().manual_seed(seed)
