@@ -196,6 +196,7 @@ def rows_of_every_kind():
     """Rows of two methods and two patients, of every test."""
     from stabtest.findings.detectability_rows import DetectabilityRow
     from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow
+    from stabtest.findings.missed_rows import MissedLesionRow
     from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
     from stabtest.findings.physics_rows import BiasRow, TransferRow
     from stabtest.findings.records import Bracket, QualityRow, SamplingRow, StructureRow, WorstCaseRow
@@ -239,6 +240,30 @@ def rows_of_every_kind():
                     data_detectability=10.0,
                     null_space_share=0.1,
                     identifiable=True,
+                ),
+                MissedLesionRow(
+                    **where,
+                    row=20.0,
+                    column=20.0,
+                    diameter_px=4.0,
+                    contrast=0.1,
+                    aspect=1.0,
+                    degrees=0.0,
+                    recovery=0.5,
+                    search_recovery=0.5,
+                    grid_recovery=0.6,
+                    half_recovery=0.5,
+                    region_nrmse=0.5,
+                    outside_energy=0.1,
+                    sham_recovery=0.0,
+                    data_detectability=10.0,
+                    null_space_share=0.1,
+                    identifiable=True,
+                    reference=None,
+                    reference_recovery=None,
+                    linear_recovery=1.0,
+                    evaluations=5,
+                    gradient="autograd",
                 ),
                 *(SamplingRow(**where, count=n, fraction=n / 10, trained=n == 2, nrmse=0.1, psnr=30.0) for n in (1, 2)),
                 *(

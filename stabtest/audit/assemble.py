@@ -33,6 +33,7 @@ from stabtest.findings.document import (
     ImageQualitySection,
     KernelSection,
     LipschitzSection,
+    MissedLesionSection,
     NoiseSection,
     RepeatabilitySection,
     SamplingSection,
@@ -41,6 +42,7 @@ from stabtest.findings.document import (
     WorstCaseSection,
 )
 from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow, SfrcRow
+from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
@@ -63,7 +65,7 @@ from stabtest.stability.detectability import compare, thresholds
 from stabtest.stability.physics import contrast_statements
 from stabtest.stability.physics.resolution import LEAST_CNR, LEAST_STEP
 from stabtest.stability.shift import statements as shift_statements
-from stabtest.stability.structure import LEAST_DETECTABILITY
+from stabtest.stability.structure import LEAST_DETECTABILITY, MOST_NULL_SPACE
 
 Row = TypeVar("Row", bound=Record)
 
@@ -135,6 +137,7 @@ def assemble(
         quality=rows(QualityRow),
         worst_case=_worst_case(config, rows(WorstCaseRow)),
         structure=_structure(config, rows(StructureRow)),
+        missed_lesion=_missed_lesion(config, rows(MissedLesionRow)),
         sampling=_sampling(config, rows(SamplingRow), patients),
         noise=_noise(config, rows(NoiseRow)),
         repeatability=RepeatabilitySection(rows=again) if (again := rows(RepeatabilityRow)) else None,
@@ -209,6 +212,18 @@ def _structure(config: Config, rows: list[StructureRow]) -> StructureSection | N
         "put into the object before it was measured; the noise is the same with and without."
     )
     return StructureSection(description=description, rows=rows)
+
+
+def _missed_lesion(config: Config, rows: list[MissedLesionRow]) -> MissedLesionSection | None:
+    if not rows:
+        return None
+    test = config.missed_lesion.test()
+    description = (
+        f"The lesion that comes back least is searched: {test.box.words}; with a Gaussian edge, put into the object before it was measured. Only "
+        f"lesions count that the data carry (detectability at least {LEAST_DETECTABILITY:g} where the noise is known, null-space share at most "
+        f"{MOST_NULL_SPACE:g}). What was found is drawn, measured and reconstructed again by another program."
+    )
+    return MissedLesionSection(description=description, budget=f"{test.budget}; the same for every method", rows=rows)
 
 
 def _sampling(config: Config, rows: list[SamplingRow], patients: dict[str, str]) -> SamplingSection | None:

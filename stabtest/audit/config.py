@@ -11,6 +11,7 @@ the noise on each detector reading divided by the largest reading.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,11 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from stabtest.errors import ConfigError
 from stabtest.findings import Criterion
 from stabtest.findings.detectability_rows import ObserverName
+from stabtest.stability.cases import Method
 from stabtest.stability.detectability import DetectabilityTest
 from stabtest.stability.detectability.detection import LEAST_REALISATIONS
 from stabtest.stability.kernel import KernelTest, SfrcSettings
 from stabtest.stability.kernel.kernel_test import Base, FamilyName
 from stabtest.stability.kernel.sfrc import LEAST_SIDE
+from stabtest.stability.missed_lesion import LesionBox, MissedLesionTest
 from stabtest.stability.region import KEYS, Region
 from stabtest.stability.shift import Box, ObjectShift, ScanShift, ShiftTest
 from stabtest.stability.shift.measure import BOX, OBJECTS
@@ -273,6 +276,56 @@ class StructureSection(Section):
         default=(0.1, 0.2), description="Heights of the lesion relative to the largest pixel; negative = dark."
     )
     sites: Count = Field(default=2, description="Number of places for each diameter and contrast.")
+
+
+class MissedLesionSection(Section):
+    """Test 2b: the lesion that comes back least, searched over the body; off unless asked for, since it takes many reconstructions."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether this test is run. It takes evaluations + 8 reconstructions for each method and case.",
+    )
+    diameters: tuple[Positive, Positive] = Field(
+        default=(4.0, 8.0), description="Smallest and largest diameter in pixels, of the disc of equal area; from 2."
+    )
+    contrasts: tuple[Positive, Positive] = Field(
+        default=(0.1, 0.2), description="Smallest and largest height relative to the largest pixel, without sign."
+    )
+    polarity: Literal["bright", "dark", "both"] = Field(default="both", description="Bright lesions, dark ones, or both.")
+    aspect: float = Field(
+        default=1.0, ge=1, le=3, description="How many times as long as wide a lesion may be; 1 = discs only."
+    )
+    rows: tuple[Index, Index] | None = Field(
+        default=None, description="First row and one past the last for the middle of a lesion, from 0; default: the whole body."
+    )
+    columns: tuple[Index, Index] | None = Field(default=None, description="The same of the columns.")
+    places: Count = Field(default=25, description="About how many places of the coarse grid.")
+    points: Literal[1, 2, 3] = Field(
+        default=1,
+        description="Sizes and heights of the coarse grid: 1 = the middle, 2 = smallest and largest, 3 = all of them.",
+    )
+    evaluations: Count = Field(
+        default=150, description="Budget: reconstructions for each method and case, those with a gradient among them."
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        try:
+            self.test()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def test(self, reference: Callable[[], Method | None] | None = None) -> MissedLesionTest:
+        """The test that is meant.
+
+        Parameters
+        ----------
+        reference
+            Makes the method that is shown the same lesion.
+        """
+        box = LesionBox(self.diameters, self.contrasts, self.polarity, self.aspect, self.rows, self.columns)
+        return MissedLesionTest(box, places=self.places, points=self.points, evaluations=self.evaluations, reference=reference)
 
 
 class SamplingSection(Section):
@@ -575,6 +628,7 @@ class Config(Section):
     reference: ReferenceSection = ReferenceSection()
     worst_case: WorstCaseSection = WorstCaseSection()
     structure: StructureSection = StructureSection()
+    missed_lesion: MissedLesionSection = MissedLesionSection()
     sampling: SamplingSection = SamplingSection()
     lipschitz: LipschitzSection = LipschitzSection()
     noise: NoiseSection = NoiseSection()

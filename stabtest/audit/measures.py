@@ -10,7 +10,7 @@ from typing import Any, Literal
 from stabtest.audit.config import Config
 from stabtest.audit.scans import check_nested_views
 from stabtest.audit.simulate import finer_object, make_operator, mask_family
-from stabtest.audit.subject import Subject
+from stabtest.audit.subject import Subject, load_reference
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import sampling_fraction
 from stabtest.stability import (
@@ -31,6 +31,7 @@ TestName = Literal[
     "quality",
     "worst_case",
     "structure",
+    "missed_lesion",
     "sampling",
     "noise",
     "repeatability",
@@ -86,6 +87,8 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
         found.append(_worst_case(config))
     if config.structure.enabled:
         found.append(_structure(config))
+    if config.missed_lesion.enabled:
+        found.append(_missed_lesion(config))
     if config.sampling.enabled and (levels := sampling_levels(config)):
         sampling = SamplingTest(levels=levels)
         found.append(
@@ -163,6 +166,16 @@ def _structure(config: Config) -> Measurement:
     return Measurement(
         "structure",
         section.model_dump(mode="json"),
+        lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
+    )
+
+
+def _missed_lesion(config: Config) -> Measurement:
+    section, named = config.missed_lesion, config.reference
+    test = section.test(None if named.method == "none" else lambda: load_reference(config).method)
+    return Measurement(
+        "missed_lesion",
+        {**section.model_dump(mode="json"), "reference": named.model_dump(mode="json")},
         lambda method, case, seed, progress: test.measure(method, case, seed=seed, progress=progress),
     )
 

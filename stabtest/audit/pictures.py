@@ -1,7 +1,8 @@
 """Which pictures are shown: a rule that was fixed before any result was seen.
 
 Shown are the worst case and the median case of the method under test (by the largest relative change found, or by NRMSE where
-there was no search), the same cases for every method. Of these the report takes, in order of the sections, the whole panels (all methods
+there was no search), the same cases for every method; of missed lesions also the case in which the method under test showed least.
+Of these the report takes, in order of the sections, the whole panels (all methods
 at one radius, detail or number of samples) that fit into `BUDGET` bytes, the worst case first; the median case gives way first.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from stabtest.audit.plan import Plan, Unit
 from stabtest.audit.store import Result, Store
 from stabtest.findings import Picture
+from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.records import QualityRow, WorstCaseRow
 
 BUDGET = 3_600_000
@@ -35,15 +37,17 @@ def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Resu
         The pictures, each id once, and a note where some were left out for size.
     """
     panels: dict[tuple[str, str, str], dict[str, Picture]] = {}
-    for case in representative_cases(results, plan.subjects[0].method.name):
-        for section in _SECTIONS:
-            for unit, _ in results:
-                if unit.case != case or unit.test != section:
-                    continue
-                result = store.get(unit.key, pictures=True)
-                for picture in result.pictures if result is not None else ():
-                    if not _repeats_quality(picture):
-                        panels.setdefault((case, section, _panel(picture)), {})[picture.id] = picture
+    tested = plan.subjects[0].method.name
+    wanted = [(case, section) for case in representative_cases(results, tested) for section in _SECTIONS]
+    wanted[len(_SECTIONS) : len(_SECTIONS)] = [(case, "missed_lesion") for case in _most_missed(results, tested)]
+    for case, section in dict.fromkeys(wanted):
+        for unit, _ in results:
+            if unit.case != case or unit.test != section:
+                continue
+            result = store.get(unit.key, pictures=True)
+            for picture in result.pictures if result is not None else ():
+                if not _repeats_quality(picture):
+                    panels.setdefault((case, section, _panel(picture)), {})[picture.id] = picture
     chosen: dict[str, Picture] = {}
     size, left_out = 0, 0
     for panel in panels.values():
@@ -65,6 +69,13 @@ def _panel(picture: Picture) -> str:
 def _repeats_quality(picture: Picture) -> bool:
     """The clean reconstruction stands in the quality section already."""
     return picture.section == "worst_case" and picture.role == "clean"
+
+
+def _most_missed(results: Sequence[tuple[Unit, Result]], tested: str) -> list[str]:
+    """The case in which a method showed the least of a lesion; none where none was searched."""
+    rows = [row for _, result in results for row in result.rows if isinstance(row, MissedLesionRow) and row.method == tested]
+    least = {row.case: row.recovery for row in rows if row.identifiable and row.recovery is not None}
+    return [min(least, key=lambda case: (least[case], case))] if least else []
 
 
 def representative_cases(results: Sequence[tuple[Unit, Result]], tested: str) -> list[str]:

@@ -22,7 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stabtest.errors import AuditError
-from stabtest.findings import Picture, detectability_rows, kernel_rows, noise_rows, physics_rows, records, shift_rows
+from stabtest.findings import (
+    Picture,
+    detectability_rows,
+    kernel_rows,
+    missed_rows,
+    noise_rows,
+    physics_rows,
+    records,
+    shift_rows,
+)
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Record
 
@@ -33,6 +42,7 @@ _ROWS: dict[str, type[Record]] = {
         records.QualityRow,
         records.WorstCaseRow,
         records.StructureRow,
+        missed_rows.MissedLesionRow,
         records.SamplingRow,
         noise_rows.NoiseRow,
         noise_rows.RepeatabilityRow,

@@ -77,7 +77,7 @@ def load_subjects(config: Config, *, device: str = "cpu") -> tuple[Subject, ...]
     """
     subjects = [_under_test(config, device)]
     if config.reference.method != "none":
-        subjects.append(_reference(config))
+        subjects.append(load_reference(config))
     baseline = {"mri": "zero-filled", "ct": "fbp", "other": "direct"}[config.modality]
     if baseline not in {subject.method.name for subject in subjects} and config.network.zoo != baseline:
         subjects.append(
@@ -154,7 +154,14 @@ def _network(
     return Subject(Method(section.label, "under test", wrapped), item, fingerprint, own)
 
 
-def _reference(config: Config) -> Subject:
+def load_reference(config: Config) -> Subject:
+    """The classical method beside the one under test.
+
+    Parameters
+    ----------
+    config
+        With another ``[reference] method`` than ``"none"``.
+    """
     name = config.reference.method
     entry = reconstructors.load(name)
     assert entry.make is not None

@@ -43,6 +43,8 @@ _EXAMPLES = {
     ("data", "span"): "180.0",
     ("reference", "weight"): "0.01",
     ("reference", "iterations"): "200",
+    ("missed_lesion", "rows"): "[40, 90]",
+    ("missed_lesion", "columns"): "[40, 90]",
     ("sampling", "views"): "[25, 100, 200]",
     ("image_quality", "water"): "0.02",
     ("kernel", "sfrc"): "{ threshold = 0.5, least_cutoff = 0.5 }",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from stabtest.findings.detectability_rows import DetectabilityRow, ThresholdRatioRow, ThresholdRow
 from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow, SfrcRow
+from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, ContrastStatement, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
@@ -107,6 +108,15 @@ class StructureSection(Record):
 
     description: str
     rows: list[StructureRow]
+
+
+class MissedLesionSection(Record):
+    """The lesion that came back least, as far as a search found it."""
+
+    description: str
+    budget: str
+    """The stated budget in words."""
+    rows: list[MissedLesionRow]
 
 
 class SamplingSection(Record):
@@ -220,6 +230,7 @@ class Document(Record):
     quality: list[QualityRow]
     worst_case: WorstCaseSection | None = None
     structure: StructureSection | None = None
+    missed_lesion: MissedLesionSection | None = None
     sampling: SamplingSection | None = None
     noise: NoiseSection | None = None
     repeatability: RepeatabilitySection | None = None

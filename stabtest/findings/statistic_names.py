@@ -22,6 +22,8 @@ STATISTICS = (
     "structure.recovery.median",
     "structure.lost_fraction",
     "structure.outside_energy.max",
+    "missed_lesion.recovery.min",
+    "missed_lesion.recovery.difference_to_reference",
     "sampling.more_is_poorer",
     "noise.nrmse.growth",
     "noise.nrmse.ratio_to_reference",

@@ -45,6 +45,7 @@ UNIVERSAL: Mapping[str, Literal["at most", "at least"]] = {
     "worst_case.local_damage.max": "at most",
     "structure.recovery.min": "at least",
     "structure.outside_energy.max": "at most",
+    "missed_lesion.recovery.min": "at least",
     "lipschitz.": "at most",
 }
 """Statistics of which one value can refute a universal claim, and the rule of such a claim; a final dot means all that begin so.

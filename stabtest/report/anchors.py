@@ -14,6 +14,7 @@ SECTIONS = {
     "quality": "quality",
     "worst_case": "worst-case",
     "structure": "structure",
+    "missed_lesion": "missed-lesion",
     "sampling": "sampling",
     "noise": "noise",
     "repeatability": "shift",
@@ -24,6 +25,7 @@ SECTIONS = {
     "lipschitz": "lipschitz",
 }
 MOST_STRUCTURE_PANELS = 6
+MOST_MISSED_PANELS = 4
 MOST_SAMPLING_PANELS = 3
 MOST_QUALITY_PANELS = 3
 MOST_KERNEL_PANELS = 2
@@ -45,6 +47,7 @@ def picture_of(document: Document, finding: Finding) -> str | None:
     shown = {
         "worst-case": worst_case_panels,
         "structure": structure_panels,
+        "missed-lesion": missed_panels,
         "quality": quality_panels,
         "kernel": kernel_panels,
     }.get(section)
@@ -66,6 +69,8 @@ def was_run(document: Document, section: str) -> bool:
         return bool(document.quality)
     if section == "image-quality":
         return document.image_quality is not None and bool(document.image_quality.transfer)
+    if section == "missed-lesion":
+        return document.missed_lesion is not None and bool(document.missed_lesion.rows)
     if section == "distribution-shift":
         return document.shift is not None and bool(document.shift.rows)
     if section == "detectability":
@@ -128,6 +133,21 @@ def structure_panels(document: Document) -> list[tuple[str, str, Group]]:
     """(anchor, detail, pictures) of the first details of each case in turn."""
     chosen = panels.in_turn(panels.groups(document, "structure"), MOST_STRUCTURE_PANELS)
     return [(f"panel-structure-{index}", group.title, group) for index, group in enumerate(chosen)]
+
+
+def missed_panels(document: Document) -> list[tuple[str, str, Group]]:
+    """(anchor, lesion, pictures): what was found for the method under test, the worst case first."""
+    tested = [item.name for item in document.items if item.role == "under test"]
+    rows = document.missed_lesion.rows if document.missed_lesion is not None else []
+    least = {row.case: row.recovery for row in rows if row.method in tested and row.recovery is not None}
+    found = [group for group in panels.groups(document, "missed_lesion") if any(_found_for(group, name) for name in tested)]
+    found.sort(key=lambda group: least.get(group.case, float("inf")))
+    return [(f"panel-missed-{index}", group.title, group) for index, group in enumerate(found[:MOST_MISSED_PANELS])]
+
+
+def _found_for(group: Group, method: str) -> bool:
+    """Whether a group shows the lesion that was found for a method: its own pictures stand first, those of the reference after."""
+    return next((picture.method for picture in group.pictures if picture.method != panels.SHARED), None) == method
 
 
 def quality_panels(document: Document) -> list[tuple[str, str, Group]]:

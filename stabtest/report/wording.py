@@ -24,6 +24,12 @@ HAZARDS: tuple[tuple[str, str, str, str], ...] = (
         "structure",
     ),
     (
+        "A lesion that the data carry is missed at one place, of one size or height, that no list of places had",
+        "Search for the lesion that comes back least over the whole body, beside a reference searched by itself",
+        "missed_lesion",
+        "missed-lesion",
+    ),
+    (
         "A structure appears in the image that is not in the object",
         "Energy outside the inserted detail; share of the detail that the scanner cannot see",
         "structure",
@@ -162,6 +168,8 @@ REFERENCES: tuple[str, ...] = (
     "potential costs of AI, PNAS 117 (48), 30088–30095, 2020.",
     "M. Genzel, J. Macdonald, M. März, Solving inverse problems with deep neural networks: robustness included?, IEEE "
     "Transactions on Pattern Analysis and Machine Intelligence 45 (1), 1119–1134, 2023.",
+    "K. Cheng, F. Caliva, R. Shah, M. Han, S. Majumdar, V. Pedoia, Addressing the false negative problem of deep learning MRI reconstruction "
+    "models by adversarial attacks and robust training, MIDL 2020, PMLR 121, 121–135.",
     "S. Richard, D. B. Husarik, G. Yadava, S. N. Murphy, E. Samei, Towards task-based assessment of CT performance, Medical "
     "Physics 39 (7), 4115–4122, 2012.",
     "E. Samei et al., Performance evaluation of computed tomography systems: summary of AAPM Task Group 233, Medical Physics 46 (11), "

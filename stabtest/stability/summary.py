@@ -18,6 +18,9 @@ key                                            value                            
 ``structure.recovery.median``                  median over patients of the mean recovery                   order statistics
 ``structure.lost_fraction``                    share of patients with a recovery below 0.5                 Clopper-Pearson
 ``structure.outside_energy.max``               largest energy outside the detail over that of the detail   below only
+``missed_lesion.recovery.min``                 least recovery of a lesion found by a search                above only
+``missed_lesion.recovery``                     mean paired difference of the least found of each           paired t
+``.difference_to_reference``
 ``sampling.more_is_poorer``                    largest mean paired rise of NRMSE with more samples         paired t, Bonferroni
 ``noise.nrmse.growth``                         geometric mean of NRMSE at the most noise over that at 1        t on logarithms
 ``noise.nrmse.ratio_to_reference``             the same of NRMSE at the most noise over the reference's    t on logarithms
@@ -48,6 +51,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from stabtest import statistics
 from stabtest.findings.detectability_rows import DetectabilityRow
 from stabtest.findings.kernel_rows import KernelErrorRow, KernelTransferRow
+from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, TransferRow
 from stabtest.findings.records import Bracket, Gate, QualityRow, Record, SamplingRow, StructureRow, WorstCaseRow
@@ -58,6 +62,7 @@ from stabtest.stability.summaries.detectability import summarise_detectability
 from stabtest.stability.summaries.image_quality import summarise_image_quality
 from stabtest.stability.summaries.kernel import summarise_kernel
 from stabtest.stability.summaries.lipschitz import summarise_lipschitz
+from stabtest.stability.summaries.missed_lesion import summarise_missed_lesion
 from stabtest.stability.summaries.noise import summarise_noise
 from stabtest.stability.summaries.quality import summarise_quality
 from stabtest.stability.summaries.repeatability import summarise_repeatability
@@ -93,7 +98,7 @@ def summarise(
     Returns
     -------
     list of Finding
-        Not yet decided; in the order quality, worst case, structure, sampling, noise, repeatability, image quality,
+        Not yet decided; in the order quality, worst case, structure, missed lesion, sampling, noise, repeatability, image quality,
         shift, detectability, kernel, Lipschitz, and within it by method.
 
     Examples
@@ -109,6 +114,7 @@ def summarise(
         *summarise_quality([row for row in every if isinstance(row, QualityRow)], context),
         *summarise_worst_case([row for row in every if isinstance(row, WorstCaseRow)], context),
         *summarise_structure([row for row in every if isinstance(row, StructureRow)], context),
+        *summarise_missed_lesion([row for row in every if isinstance(row, MissedLesionRow)], context),
         *summarise_sampling([row for row in every if isinstance(row, SamplingRow)], context),
         *summarise_noise([row for row in every if isinstance(row, NoiseRow)], context),
         *summarise_repeatability([row for row in every if isinstance(row, RepeatabilityRow)], context),

@@ -56,6 +56,12 @@ diameters = [4.0]
 contrasts = [0.3]
 sites = 1
 
+[missed_lesion]
+enabled = true
+contrasts = [0.3, 0.4]
+places = 3
+evaluations = 8
+
 [sampling]
 fractions = [0.25, 1.0]
 

@@ -20,7 +20,7 @@ def comparable(document):
 def test_every_unit_is_measured(audited, plan):
     assert audited.document.failures == []
     assert audited.complete
-    assert len(plan.units) == 2 * 3 * 9 + 3 + 1  # nine tests of every method on every case, repeatability on the first, bounds
+    assert len(plan.units) == 2 * 3 * 10 + 3 + 1  # ten tests of every method on every case, repeatability on the first, bounds
 
 
 def test_every_section_is_filled(audited):
@@ -28,6 +28,14 @@ def test_every_section_is_filled(audited):
     assert len(document.quality) == 2 * 3
     assert len(document.worst_case.rows) == 2 * 3 * 2
     assert len(document.structure.rows) == 2 * 3
+    assert len(document.missed_lesion.rows) == 2 * 3
+    assert {row.method: row.reference for row in document.missed_lesion.rows} == {
+        "small": "tv",
+        "tv": None,
+        "zero-filled": "tv",
+    }
+    assert all(row.evaluations <= 8 for row in document.missed_lesion.rows)
+    assert "8 reconstructions for each method and case" in document.missed_lesion.budget
     assert len(document.sampling.rows) == 2 * 3 * 3
     assert len(document.noise.rows) == 2 * 3 * 2
     assert len(document.repeatability.rows) == 3 * 6
@@ -131,3 +139,10 @@ def test_nothing_is_written_when_a_gate_ends_the_audit(tmp_path, write_project):
     with pytest.raises(NetworkError, match="NaN"):
         run(make_plan(load_config(path)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_case_with_the_least_recovery_of_a_searched_lesion_is_shown(audited):
+    rows = [row for row in audited.document.missed_lesion.rows if row.method == "small" and row.identifiable]
+    least = min(rows, key=lambda row: row.recovery).case
+    shown = {(p.case, p.method) for p in audited.document.pictures if p.section == "missed_lesion"}
+    assert {(least, "truth"), (least, "small"), (least, "tv")} <= shown

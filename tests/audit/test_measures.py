@@ -144,3 +144,14 @@ def test_a_real_object_is_changed_on_the_pixels_of_its_truth(tmp_path):
     rows = test.run(direct, make_case(config, 0), 0, lambda done, total: None).rows
     assert [(row.family, row.finer) for row in rows] == [("object", False), ("scan", False)]
     assert all(row.change is not None for row in rows)
+
+
+def test_missed_lesions_are_searched_when_asked_for_beside_the_reference_of_the_audit():
+    assert "missed_lesion" not in {test.name for test in measurements(parse_config(SIMULATED.format(20)))}
+    text = SIMULATED.format(20) + "missed_lesion = { enabled = true, aspect = 2.0, places = 4, evaluations = 6 }\n"
+    config = parse_config(text + 'data = { phantom = "ellipses", noise = 0.002 }\nreference.iterations = 5')
+    (test,) = [test for test in measurements(config) if test.name == "missed_lesion"]
+    assert test.settings["reference"]["iterations"] == 5
+    direct = Method("net", "under test", lambda y, operator: operator.pseudo_inverse(y))
+    (row,) = test.run(direct, make_case(config, 0), 0, lambda done, total: None).rows
+    assert (row.reference, row.evaluations) == ("tv", 6)

@@ -16,6 +16,7 @@ from stabtest.findings.document import (
     Item,
     KernelSection,
     LipschitzSection,
+    MissedLesionSection,
     NoiseSection,
     RepeatabilitySection,
     SamplingSection,
@@ -24,6 +25,7 @@ from stabtest.findings.document import (
     Tool,
     WorstCaseSection,
 )
+from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.noise_rows import NoiseRow, RepeatabilityRow
 from stabtest.findings.physics_rows import BiasRow, ContrastStatement, NoisePowerRow, TransferRow, UniformityRow
 from stabtest.findings.records import (
@@ -147,6 +149,7 @@ def full(cases: int = 4, size: int = 96):
             description="Round lesions are put into the object before the scan; the noise is the same with and without.",
             rows=structure_rows(names, rng),
         ),
+        missed_lesion=missed_lesion(names, rng),
         sampling=sampling(names, rng),
         noise=noise(names, rng),
         repeatability=repeatability(names),
@@ -260,6 +263,42 @@ def structure_rows(names, rng):
                         )
                     )
     return rows
+
+
+def missed_lesion(names, rng):
+    """The network loses a lesion that TV and the linear reconstruction show; in the last case the data carry none."""
+    rows = []
+    for name in names:
+        for method, back, grid in ((NET, 0.21, 0.62), (TV, 0.71, 0.78)):
+            there = name != names[-1] or len(names) == 1
+            back, grid = (one * rng.uniform(0.95, 1.05) if there else None for one in (back, grid))
+            figures = {"row": 40.2, "column": 51.7, "diameter_px": 4.1, "contrast": -0.13, "aspect": 1.8, "degrees": 32.0}
+            rows.append(
+                MissedLesionRow(
+                    case=name,
+                    method=method,
+                    **(figures if there else dict.fromkeys(figures)),
+                    recovery=back,
+                    search_recovery=back,
+                    grid_recovery=grid,
+                    half_recovery=back + 0.05 if there else None,
+                    region_nrmse=0.8 if there else None,
+                    outside_energy=0.1 if there else None,
+                    sham_recovery=0.02 if there else None,
+                    data_detectability=9.0 if there else None,
+                    null_space_share=0.3 if there else None,
+                    identifiable=there,
+                    reference=TV if there and method == NET else None,
+                    reference_recovery=0.82 if there and method == NET else None,
+                    linear_recovery=0.9 if there else None,
+                    evaluations=150 if there else 0,
+                    gradient="autograd" if there else "none",
+                    set_aside=0 if there else 50,
+                )
+            )
+    description = "Searched: 4 to 8 pixels in diameter, 0.1 to 0.2 of the largest pixel in height, bright or dark."
+    budget = "150 reconstructions for each method and case; the same for every method"
+    return MissedLesionSection(description=description, budget=budget, rows=rows)
 
 
 def sampling(names, rng):

@@ -150,6 +150,37 @@ def test_structure_table_equals_the_document(page, full):
         check(record, "Null-space share", row.null_space_share)
 
 
+def test_missed_lesion_table_equals_the_document(page, full):
+    shown = {(r["Method"][0], r["Case"][0]): r for r in page.records("missed-lesion-rows")}
+    assert len(shown) == len(full.missed_lesion.rows)
+    for row in full.missed_lesion.rows:
+        record = shown[row.method, row.case]
+        check(record, "Least recovery found", row.recovery)
+        if row.reference is not None:
+            check(record, "Same lesion, TV", row.reference_recovery)
+        check(record, "Same lesion, linear", row.linear_recovery)
+        check(record, "Grid alone", row.grid_recovery)
+        if row.recovery is None:
+            assert record["Identifiable"][0] == "none carried by the data"
+
+
+def test_found_lesions_equal_the_document(page, full):
+    shown = {(r["Method"][0], r["Case"][0]): r for r in page.records("missed-lesion-places")}
+    for row in full.missed_lesion.rows:
+        record = shown[row.method, row.case]
+        for head, value in {"Row (px)": row.row, "Contrast": row.contrast, "Long / wide": row.aspect}.items():
+            check(record, head, value)
+        if row.recovery is not None:
+            check(record, "Angle (°)", row.degrees)
+
+
+def test_a_search_for_missed_lesions_alone_is_shown(factory, full):
+    html = render(factory.document(missed_lesion=full.missed_lesion, items=factory.items()))
+    section = re.search(r'<section id="structure".*?</section>', html, re.DOTALL).group()
+    assert "no details were put into the object" in section
+    assert "missed-lesion-rows" in section
+
+
 def test_sampling_and_layer_tables_equal_the_document(page, full):
     shown = {(r["Method"][0], r["Case"][0], int(r["Count"][1])): r for r in page.records("sampling-rows")}
     for row in full.sampling.rows:

@@ -15,6 +15,7 @@ from stabtest.report.methods import method_order, tone
 from stabtest.report.numbers import many, number, setting
 from stabtest.report.sections.detectability import detectability
 from stabtest.report.sections.kernel import kernel
+from stabtest.report.sections.missed_lesion import missed_blocks
 from stabtest.report.text import shorten
 
 _ROLES = ("detail", "recovered", "with_detail", "clean")
@@ -27,9 +28,8 @@ def structure(document: Document) -> Section:
     section, seen = document.structure, detectability(document)
     if section is None or not section.rows:
         absent = Paragraph("Not run: no details were put into the object.", "absent")
-        return Section(
-            9, "structure", "Structural details", (absent, *seen), "run" if was_run(document, "detectability") else "not run"
-        )
+        state = "run" if was_run(document, "detectability") or was_run(document, "missed-lesion") else "not run"
+        return Section(9, "structure", "Structural details", (absent, *missed_blocks(document), *seen), state)
     groups = _groups(document, section.rows)
     blocks: list[Block] = [
         Paragraph(section.description, "method"),
@@ -56,7 +56,7 @@ def structure(document: Document) -> Section:
             return _notes(section.rows, method, group)
 
         blocks.append(panels.panel(document, group, _ROLES, anchor=anchor, caption=caption, notes=notes))
-    blocks += [_rows(document, section.rows), *seen]
+    blocks += [_rows(document, section.rows), *missed_blocks(document), *seen]
     return Section(9, "structure", "Structural details", tuple(blocks), "run")
 
 

@@ -8,7 +8,8 @@ region ``R`` (`stabtest.stability.insertion`), what is made small is the contras
 of one method in the noise of one case, over the lesions of a box that lie in the body and that the data carry: ``d' = ||A h|| / sigma >=
 5`` where the noise is known, and in any case a null-space share of at most 0.9. A lesion that is not measured is no miss.
 
-First a lattice of places is looked at, each with the middle (or several) of the sizes and heights. Then, from the worst of them, from
+First a lattice of places is looked at, each with the middle (or several) of the sizes and heights, and where lesions may be long with the
+middle form, turned by 45 degrees from place to place. Then, from the worst of them, from
 random lesions, and from the next worst at another place in turns, projected descent follows the gradient through the method, the scan
 and the drawing of the lesion,
 
@@ -196,13 +197,21 @@ def _grid(room: Room, box: LesionBox, places: int, points: int) -> tuple[list[Le
         return sorted({ends[0] + share * (ends[1] - ends[0]) for share in shares})
 
     sizes, heights = values(box.diameters), values(box.contrasts)
-    sites, spacing = room.lattice(Lesion(0, 0, sizes[0], heights[0]), places)
+    sites, spacing = room.lattice(Lesion(0, 0, sizes[0], heights[0], (1.0 + box.aspect) / 2), places)
     if not sites:
         sizes = [box.diameters[0]]
-        sites, spacing = room.lattice(Lesion(0, 0, sizes[0], heights[0]), places)
+        sites, spacing = room.lattice(Lesion(0, 0, sizes[0], heights[0], (1.0 + box.aspect) / 2), places)
     # All places with one kind before the next kind: a budget that ends within the grid has seen the whole body.
     kinds = product(sizes, heights, box.signs)
-    return [Lesion(float(r), float(c), size, sign * height) for size, height, sign in kinds for r, c in sites], spacing
+    # Long lesions lie in another direction at each place in turn: along the rows, across them, and along both diagonals.
+    aspect = (1.0 + box.aspect) / 2
+    turned = [(r, c, 45.0 * (k % 4) if aspect > 1 else 0.0) for k, (r, c) in enumerate(sites)]
+    grid = [
+        Lesion(float(r), float(c), size, sign * height, aspect, degrees)
+        for size, height, sign in kinds
+        for r, c, degrees in turned
+    ]
+    return grid, spacing
 
 
 def _apart(one: Lesion, other: Lesion) -> float:
