@@ -125,6 +125,12 @@ def write_project(folder, *, count=2, config=CONFIG, network=NETWORK):
     return folder / "tiny.toml"
 
 
+@pytest.fixture(scope="session")
+def tiny():
+    """Text of the tiny configuration, and of its network."""
+    return CONFIG, NETWORK
+
+
 @pytest.fixture(scope="session", name="write_project")
 def _write_project():
     return write_project
