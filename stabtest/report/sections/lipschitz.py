@@ -132,7 +132,7 @@ def _shares(layers: list[LayerRow]) -> list[Cell]:
     cells = tables.measured([row.log_share for row in layers], digits=2)
     largest = max((row.log_share for row in layers if row.log_share is not None and math.isfinite(row.log_share)), default=0.0)
     bars = [
-        round(100 * row.log_share / largest)
+        round(100 * (row.log_share / largest))
         if row.log_share is not None and math.isfinite(row.log_share) and row.log_share > 0 and largest > 1e-300
         else None
         for row in layers
