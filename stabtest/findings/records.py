@@ -145,8 +145,10 @@ class StructureRow(Record):
     case: str
     method: str
     detail: str
+    """The shape."""
     site: str
     diameter_px: float
+    """The size of the shape: of a lesion its diameter."""
     contrast: float
     """Height of the detail relative to the largest value of ``|x|``; negative for a dark detail."""
     recovery: float
@@ -162,6 +164,12 @@ class StructureRow(Record):
     """``||P_N h|| / ||h||``: the part of the detail that the scanner cannot see."""
     identifiable: bool
     """The gate: whether the data carry the detail at all."""
+    diameter_mm: float | None = None
+    """The size in mm, where the side of a pixel was given."""
+    local_recovery: float | None = None
+    """Contrast against the immediate surroundings, relative to that of the detail."""
+    modulation: float | None = None
+    """Of line pairs: how far the bars stand out from the gaps, relative to the detail; ``None`` where pixels cannot hold them."""
 
 
 class SamplingRow(Record):

@@ -13,11 +13,14 @@ from stabtest.phantoms.chest import chest
 from stabtest.phantoms.coils import coil_maps
 from stabtest.phantoms.details import disc, lesion, line_pairs, text
 from stabtest.phantoms.ellipses import ellipses
+from stabtest.phantoms.font import bitmap
 from stabtest.phantoms.head import head
 from stabtest.phantoms.sites import candidate_sites, depth, place
 from stabtest.phantoms.soft import soft_ellipse
+from stabtest.phantoms.symbols import suit, vessel
 
 __all__ = [
+    "bitmap",
     "candidate_sites",
     "chest",
     "coil_maps",
@@ -30,7 +33,9 @@ __all__ = [
     "make",
     "place",
     "soft_ellipse",
+    "suit",
     "text",
+    "vessel",
 ]
 
 
