@@ -64,6 +64,7 @@ from stabtest.stability import statements, summarise
 from stabtest.stability.detectability import compare, thresholds
 from stabtest.stability.physics import contrast_statements
 from stabtest.stability.physics.resolution import LEAST_CNR, LEAST_STEP
+from stabtest.stability.shapes import name_of
 from stabtest.stability.shift import statements as shift_statements
 from stabtest.stability.structure import LEAST_DETECTABILITY, MOST_NULL_SPACE
 
@@ -205,13 +206,23 @@ def _structure(config: Config, rows: list[StructureRow]) -> StructureSection | N
     section = config.structure
     if not section.enabled:
         return None
-    sizes = " and ".join(f"{diameter:g}" for diameter in section.diameters)
-    heights = " and ".join(f"{contrast:g}" for contrast in section.contrasts)
+    unit = "pixels" if section.pixel_mm is None else f"mm (a pixel is {section.pixel_mm:g} mm)"
+    heights = _and(section.contrasts)
+    if section.shapes == ("lesion",):
+        what = f"Round lesions of {_and(section.sizes.get('lesion', section.diameters))} {unit} diameter"
+    else:
+        each = (f"{name_of(shape)} ({_and(section.sizes.get(shape, section.diameters))})" for shape in section.shapes)
+        what = f"Details of these shapes and sizes in {unit}: {', '.join(each)}"
+        what += f"; the text is “{section.text}”" if "text" in section.shapes else ""
     description = (
-        f"Round lesions of {sizes} pixels diameter, {heights} of the largest pixel in height, at {section.sites} places each, "
+        f"{what}, {heights} of the largest pixel in height, at {section.sites} places each, "
         "put into the object before it was measured; the noise is the same with and without."
     )
     return StructureSection(description=description, rows=rows)
+
+
+def _and(values: Sequence[float]) -> str:
+    return " and ".join(f"{value:g}" for value in values)
 
 
 def _missed_lesion(config: Config, rows: list[MissedLesionRow]) -> MissedLesionSection | None:

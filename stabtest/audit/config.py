@@ -29,10 +29,12 @@ from stabtest.stability.kernel.kernel_test import Base, FamilyName
 from stabtest.stability.kernel.sfrc import LEAST_SIDE
 from stabtest.stability.missed_lesion import LesionBox, MissedLesionTest
 from stabtest.stability.region import KEYS, Region
+from stabtest.stability.shapes import SHAPES, Shape
 from stabtest.stability.shift import Box, ObjectShift, ScanShift, ShiftTest
 from stabtest.stability.shift.measure import BOX, OBJECTS
 from stabtest.stability.shift.object_shifts import ObjectKind
 from stabtest.stability.shift.scan_shifts import ScanKind
+from stabtest.stability.structure import StructureTest
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -270,12 +272,43 @@ class StructureSection(Section):
 
     enabled: bool = Field(default=True, description="Whether this test is run.")
     diameters: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
-        default=(4.0, 8.0), description="Diameters of the lesion in pixels."
+        default=(4.0, 8.0),
+        description="Sizes of the details in pixels (in mm where pixel_mm is given): of a lesion the diameter.",
     )
     contrasts: Annotated[tuple[float, ...], Field(min_length=1)] = Field(
-        default=(0.1, 0.2), description="Heights of the lesion relative to the largest pixel; negative = dark."
+        default=(0.1, 0.2), description="Heights of the details relative to the largest pixel; negative = dark."
     )
-    sites: Count = Field(default=2, description="Number of places for each diameter and contrast.")
+    sites: Count = Field(default=2, description="Number of places for each shape, size and contrast.")
+    shapes: Annotated[tuple[Shape, ...], Field(min_length=1)] = Field(
+        default=("lesion",),
+        description=f"Which details: {', '.join(SHAPES)}. Each takes as many reconstructions as the others.",
+    )
+    sizes: dict[Shape, Annotated[tuple[Positive, ...], Field(min_length=1)]] = Field(
+        default={}, description="Shapes that have sizes of their own, in place of diameters."
+    )
+    text: str = Field(default="CT", description="What a text says: capital letters, figures and signs.")
+    pixel_mm: Positive | None = Field(default=None, description="Side of a pixel in mm; where it is given, sizes are in mm.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        try:
+            self.test()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def test(self) -> StructureTest:
+        """The test that is meant, its sizes in pixels."""
+        side = self.pixel_mm or 1.0
+        return StructureTest(
+            diameters_px=tuple(size / side for size in self.diameters),
+            contrasts=self.contrasts,
+            sites=self.sites,
+            shapes=self.shapes,
+            sizes={shape: tuple(size / side for size in sizes) for shape, sizes in self.sizes.items()},
+            words=self.text,
+            pixel_mm=self.pixel_mm,
+        )
 
 
 class MissedLesionSection(Section):

@@ -66,8 +66,9 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
     if config.reference.method in WEIGHTS:
         found.append(_weight(config))
     if config.structure.enabled:
+        kinds = "round lesions" if config.structure.shapes == ("lesion",) else "of a few simple shapes"
         found.append(
-            "Details are round lesions at places drawn from the flattest fifth of the body (from the flattest half, or all of it, "
+            f"Details are {kinds} at places drawn from the flattest fifth of the body (from the flattest half, or all of it, "
             "where that has no room); other shapes, and details at edges, may be treated otherwise."
         )
     return found

@@ -20,7 +20,6 @@ from stabtest.stability import (
     RepeatabilityTest,
     SamplingTest,
     ShiftTest,
-    StructureTest,
     WorstCaseTest,
     quality,
 )
@@ -162,7 +161,7 @@ def _worst_case(config: Config) -> Measurement:
 
 def _structure(config: Config) -> Measurement:
     section = config.structure
-    test = StructureTest(diameters_px=section.diameters, contrasts=section.contrasts, sites=section.sites)
+    test = section.test()
     return Measurement(
         "structure",
         section.model_dump(mode="json"),

@@ -43,6 +43,8 @@ _EXAMPLES = {
     ("data", "span"): "180.0",
     ("reference", "weight"): "0.01",
     ("reference", "iterations"): "200",
+    ("structure", "sizes"): "{ text = [24.0], line_pairs = [10.0, 15.0] }",
+    ("structure", "pixel_mm"): "1.0",
     ("missed_lesion", "rows"): "[40, 90]",
     ("missed_lesion", "columns"): "[40, 90]",
     ("sampling", "views"): "[25, 100, 200]",

@@ -130,8 +130,13 @@ def _rank(group: Group, damages: Mapping[tuple[str, float | None], float], other
 
 
 def structure_panels(document: Document) -> list[tuple[str, str, Group]]:
-    """(anchor, detail, pictures) of the first details of each case in turn."""
-    chosen = panels.in_turn(panels.groups(document, "structure"), MOST_STRUCTURE_PANELS)
+    """(anchor, detail, pictures) of the first details of each case in turn, one of each shape before a second one of any."""
+    found = panels.groups(document, "structure")
+    shapes = [(group.case, group.tag.rpartition("-c")[0].rpartition("d")[0]) for group in found]
+    nth = [shapes[:index].count(shape) for index, shape in enumerate(shapes)]
+    cases = [group.case for group in found]
+    ordered = [found[i] for i in sorted(range(len(found)), key=lambda i: (cases.index(found[i].case), nth[i], i))]
+    chosen = panels.in_turn(ordered, max(MOST_STRUCTURE_PANELS, len({shape for _, shape in shapes})))
     return [(f"panel-structure-{index}", group.title, group) for index, group in enumerate(chosen)]
 
 

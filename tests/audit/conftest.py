@@ -53,6 +53,8 @@ noise_draws = 2
 
 [structure]
 diameters = [4.0]
+shapes = ["lesion", "line_pairs"]
+sizes = {{ line_pairs = [8.0] }}
 contrasts = [0.3]
 sites = 1
 

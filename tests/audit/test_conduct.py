@@ -27,7 +27,12 @@ def test_every_section_is_filled(audited):
     document = audited.document
     assert len(document.quality) == 2 * 3
     assert len(document.worst_case.rows) == 2 * 3 * 2
-    assert len(document.structure.rows) == 2 * 3
+    assert len(document.structure.rows) == 2 * 3 * 2
+    assert {(row.detail, row.diameter_px, row.modulation is None) for row in document.structure.rows} == {
+        ("lesion", 4.0, True),
+        ("line pairs", 8.0, False),
+    }
+    assert "lesion (4), line pairs (8)" in document.structure.description
     assert len(document.missed_lesion.rows) == 2 * 3
     assert {row.method: row.reference for row in document.missed_lesion.rows} == {
         "small": "tv",

@@ -11,6 +11,7 @@ from stabtest.audit.simulate import simulate
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
 from stabtest.phantoms import ellipses
+from stabtest.stability import StructureTest
 from stabtest.stability.cases import Method
 from stabtest.stability.shift import Box, ObjectShift, ScanShift
 from stabtest.stability.shift.measure import BOX, OBJECTS
@@ -155,3 +156,15 @@ def test_missed_lesions_are_searched_when_asked_for_beside_the_reference_of_the_
     direct = Method("net", "under test", lambda y, operator: operator.pseudo_inverse(y))
     (row,) = test.run(direct, make_case(config, 0), 0, lambda done, total: None).rows
     assert (row.reference, row.evaluations) == ("tv", 6)
+
+
+def test_sizes_in_mm_are_told_to_the_test_in_pixels():
+    text = (
+        'structure = { shapes = ["disc", "text"], diameters = [3.0], sizes = { text = [12.0] }, pixel_mm = 0.5, text = "MR" }'
+    )
+    test = parse_config(SIMULATED.format(20) + text).structure.test()
+    assert (test.sizes_of("disc"), test.sizes_of("text"), test.pixel_mm, test.words) == ((6.0,), (24.0,), 0.5, "MR")
+
+
+def test_the_details_are_round_lesions_unless_others_are_asked_for():
+    assert parse_config(SIMULATED.format(20)).structure.test() == StructureTest()

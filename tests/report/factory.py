@@ -262,6 +262,26 @@ def structure_rows(names, rng):
                             identifiable=diameter * contrast > 0.4,
                         )
                     )
+            rows.append(
+                StructureRow(
+                    case=name,
+                    method=method,
+                    detail="line pairs",
+                    site="(41, 52)",
+                    diameter_px=10.0,
+                    diameter_mm=5.0,
+                    contrast=0.3,
+                    recovery=1 - loss,
+                    region_nrmse=loss,
+                    outside_energy=0.05,
+                    sham_recovery=0.01,
+                    data_detectability=30.0,
+                    null_space_share=0.5,
+                    identifiable=True,
+                    local_recovery=1 - 1.1 * loss,
+                    modulation=1 - 1.5 * loss,
+                )
+            )
     return rows
 
 

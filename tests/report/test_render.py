@@ -148,6 +148,23 @@ def test_structure_table_equals_the_document(page, full):
         check(record, "Recovery", row.recovery)
         check(record, "Sham recovery", row.sham_recovery)
         check(record, "Null-space share", row.null_space_share)
+        check(record, "Local recovery", row.local_recovery)
+        check(record, "Size (px)", row.diameter_px)
+        if row.detail == "line pairs":
+            check(record, "Modulation", row.modulation)
+            check(record, "Size (mm)", row.diameter_mm)
+
+
+def test_shapes_are_summed_up_where_there_are_several(page, full):
+    shown = {(r["Method"][0], r["Detail"][0]): r for r in page.records("structure-shapes")}
+    assert set(shown) == {(row.method, row.detail) for row in full.structure.rows}
+    for (method, detail), record in shown.items():
+        rows = [row for row in full.structure.rows if (row.method, row.detail) == (method, detail)]
+        check(record, "Recovery, smallest", min(row.recovery for row in rows if row.identifiable))
+        if detail == "line pairs":
+            check(record, "Modulation, smallest", min(row.modulation for row in rows))
+        else:
+            assert record["Modulation, smallest"][0] == "–"
 
 
 def test_missed_lesion_table_equals_the_document(page, full):
