@@ -25,6 +25,10 @@ HERE = Path(__file__).parent
 _CLASSICAL = {
     "zero-filled": "Zero-filled inverse Fourier transform: linear, what an undersampled scan shows without any prior.",
     "fbp": "Filtered back-projection with the plain ramp filter: linear, the classical CT reconstruction.",
+    "cg-sense": "CG-SENSE (Pruessmann et al. 2001): MRI with several coils by conjugate gradients to a stated residual, Tikhonov "
+    "regularised, linear.",
+    "sirt": "SIRT (Gilbert 1972; Gregor and Benson 2008): iterative CT with the weights of row and column sums, regularised by its number "
+    "of steps, linear.",
     "tv": "Total variation by PDHG (Chambolle and Pock 2011): sparse regularisation, the reference method.",
     "wavelet": "Translation-invariant Haar wavelets by PDHG (Coifman and Donoho 1995; Chambolle and Pock 2011): sparse regularisation, beside "
     "total variation.",
@@ -135,6 +139,14 @@ def _classical(name: str) -> Callable[..., Callable[..., Any]]:
         from reconstructors.invariant import InvariantWavelets
 
         return partial(InvariantWavelets, weight=WAVELET_WEIGHT)
+    if name == "cg-sense":
+        from reconstructors.sense import Sense
+
+        return Sense
+    if name == "sirt":
+        from reconstructors.sirt import Sirt
+
+        return Sirt
     from reconstructors.linear import direct
 
     return lambda: direct

@@ -6,6 +6,7 @@ unstable network and a hard problem look alike. The baseline shows what the data
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import inspect
 from dataclasses import dataclass
@@ -102,8 +103,10 @@ def _under_test(config: Config, device: str) -> Subject:
     entry = reconstructors.load(section.zoo)
     if entry.module is None:
         assert entry.make is not None
-        settings = _regularised(config, section.zoo)
-        return _classical(section.label, "under test", entry.make(**settings), settings, str(entry.card["description"]))
+        chosen = _regularised(config, section.zoo)
+        method = entry.make(**chosen)
+        settings = chosen or _own_settings(method)
+        return _classical(section.label, "under test", method, settings, str(entry.card["description"]))
     options = {"takes": entry.takes, "channels": entry.channels, "scale": entry.scale}
     item = Item(
         name=section.label,
@@ -178,6 +181,13 @@ def _regularised(config: Config, name: str) -> dict[str, Any]:
         "weight": WEIGHTS[name][config.modality] if section.weight is None else section.weight,
         "iterations": TV_ITERATIONS if section.iterations is None else section.iterations,
     }
+
+
+def _own_settings(method: Reconstruct) -> dict[str, Any]:
+    """Settings that a method has by itself, for the report; none of a plain function."""
+    if not dataclasses.is_dataclass(method):
+        return {}
+    return {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
 
 
 def _classical(name: str, role: Role, reconstruct: Reconstruct, settings: dict[str, Any], description: str) -> Subject:

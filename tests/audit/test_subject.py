@@ -26,3 +26,13 @@ def test_reference_gets_the_weight_of_its_modality_or_the_one_that_is_set(method
 def test_wavelets_can_be_the_method_under_test():
     tested = load_subjects(configured("tv", zoo="wavelet"))[0]
     assert (tested.role, tested.item.settings["weight"]) == ("under test", WEIGHTS["wavelet"]["mri"])
+
+
+@pytest.mark.parametrize(("name", "setting"), [("cg-sense", "weight"), ("sirt", "iterations")])
+def test_a_method_with_settings_of_its_own_says_them(name, setting):
+    tested = load_subjects(configured("tv", zoo=name))[0]
+    assert tested.item.settings[setting] == getattr(tested.method.reconstruct, setting)
+
+
+def test_a_method_without_settings_says_none():
+    assert load_subjects(configured("tv", zoo="zero-filled"))[0].item.settings == {}
