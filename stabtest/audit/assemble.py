@@ -52,6 +52,7 @@ from stabtest.findings.records import (
     Gate,
     LayerRow,
     NormalisedRow,
+    PatternRow,
     QualityRow,
     Record,
     SamplingRow,
@@ -139,7 +140,7 @@ def assemble(
         worst_case=_worst_case(config, rows(WorstCaseRow)),
         structure=_structure(config, rows(StructureRow)),
         missed_lesion=_missed_lesion(config, rows(MissedLesionRow)),
-        sampling=_sampling(config, rows(SamplingRow), patients),
+        sampling=_sampling(config, rows(SamplingRow), rows(PatternRow), patients),
         noise=_noise(config, rows(NoiseRow)),
         repeatability=RepeatabilitySection(rows=again) if (again := rows(RepeatabilityRow)) else None,
         image_quality=_image_quality(
@@ -237,7 +238,9 @@ def _missed_lesion(config: Config, rows: list[MissedLesionRow]) -> MissedLesionS
     return MissedLesionSection(description=description, budget=f"{test.budget}; the same for every method", rows=rows)
 
 
-def _sampling(config: Config, rows: list[SamplingRow], patients: dict[str, str]) -> SamplingSection | None:
+def _sampling(
+    config: Config, rows: list[SamplingRow], patterns: list[PatternRow], patients: dict[str, str]
+) -> SamplingSection | None:
     if not config.sampling.enabled or not sampling_levels(config):
         return None
     is_ct = config.operator.kind == "radon"
@@ -248,6 +251,7 @@ def _sampling(config: Config, rows: list[SamplingRow], patients: dict[str, str])
         trained_fraction=1.0 if is_ct else sampling_fraction(mask_family(config)[0]),
         rows=rows,
         statements=statements(rows, patients=patients),
+        patterns=patterns,
     )
 
 

@@ -14,13 +14,14 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from stabtest.errors import ConfigError
 from stabtest.findings import Criterion
 from stabtest.findings.detectability_rows import ObserverName
+from stabtest.operators.mask_family import Kind
 from stabtest.stability.cases import Method
 from stabtest.stability.detectability import DetectabilityTest
 from stabtest.stability.detectability.detection import LEAST_REALISATIONS
@@ -42,6 +43,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Side = Annotated[int, Field(ge=8, le=4096)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Index = Annotated[int, Field(ge=0)]
+Angles = Literal["random_angles", "limited_angle"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 _NO_BOX = {"degrees": 0.0, "rows": 0.0, "columns": 0.0, "intensity": 0.0}
@@ -373,6 +375,11 @@ class SamplingSection(Section):
         description="CT: view counts beside the trained one. Simulated: each divides the next; default half and double. "
         "A real scan: up to its number of views; default half.",
     )
+    patterns: tuple[Kind | Angles, ...] = Field(
+        default=(),
+        description="Other patterns of as many samples as trained with, of simulated cases: kinds of mask (MRI), or random_angles and "
+        "limited_angle (CT).",
+    )
 
 
 class NoiseSection(Section):
@@ -684,9 +691,19 @@ class Config(Section):
             raise ValueError('[operator] kind = "radon" for the reference "fbp"')
         if self.reference.method == "zero-filled" and self.modality != "mri":
             raise ValueError('[operator] kind = "fourier" or "multicoil" for the reference "zero-filled"')
+        self._check_patterns()
         if self.worst_case.enabled:
             self._check_set()
         return self
+
+    def _check_patterns(self) -> None:
+        """See that other patterns exist for this operator and these data."""
+        wanted = set(self.sampling.patterns)
+        if wanted and self.data.kind != "phantom":
+            raise ValueError('[data] kind = "phantom" for [sampling] patterns: a real scan cannot be taken again')
+        possible: dict[str, tuple[str, ...]] = {"mri": get_args(Kind), "ct": get_args(Angles)}
+        if strange := sorted(wanted - set(possible.get(self.modality, ()))):
+            raise ValueError(f"[sampling] patterns that the operator can have, and not {', '.join(strange)}")
 
     def _check_set(self) -> None:
         """See that the perturbations of the worst case exist for this operator and these data."""

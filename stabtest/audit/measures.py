@@ -89,11 +89,11 @@ def measurements(config: Config) -> tuple[Measurement, ...]:
     if config.missed_lesion.enabled:
         found.append(_missed_lesion(config))
     if config.sampling.enabled and (levels := sampling_levels(config)):
-        sampling = SamplingTest(levels=levels)
+        sampling = SamplingTest(levels=levels, patterns=config.sampling.patterns)
         found.append(
             Measurement(
                 "sampling",
-                {"levels": list(levels)},
+                {"levels": list(levels), "patterns": list(config.sampling.patterns)},
                 lambda method, case, seed, progress: sampling.measure(method, case, seed=seed, progress=progress),
             )
         )

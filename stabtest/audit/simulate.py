@@ -21,6 +21,7 @@ from stabtest import phantoms
 from stabtest.audit.config import Config, MaskSection
 from stabtest.audit.fingerprint import digest
 from stabtest.audit.mask_file import read_mask
+from stabtest.audit.patterns import AnglePatterns, MaskPatterns
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
 from stabtest.operators import Fourier, Identity, LinearOperator, MaskFamily, MultiCoilFourier, Radon, ifft2c, sampling_fraction
 from stabtest.stability.cases import Case
@@ -164,6 +165,7 @@ def _simulate_mri(config: Config, name: str, fine: Tensor, seed: int) -> Case:
         noise_std=noise_std,
         resample=scan,
         noiseless=measured.operator.restrict(clean),
+        repattern=MaskPatterns(scan, derived_seed(config.audit.seed, "pattern")),
     )
 
 
@@ -185,6 +187,7 @@ def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
         noise_std=noise_std,
         resample=scan,
         noiseless=clean,
+        repattern=AnglePatterns(scan, derived_seed(seed, "pattern")),
     )
 
 

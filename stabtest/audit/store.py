@@ -44,6 +44,7 @@ _ROWS: dict[str, type[Record]] = {
         records.StructureRow,
         missed_rows.MissedLesionRow,
         records.SamplingRow,
+        records.PatternRow,
         noise_rows.NoiseRow,
         noise_rows.RepeatabilityRow,
         physics_rows.TransferRow,

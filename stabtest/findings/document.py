@@ -20,6 +20,7 @@ from stabtest.findings.records import (
     Gate,
     LayerRow,
     NormalisedRow,
+    PatternRow,
     Picture,
     QualityRow,
     Record,
@@ -127,6 +128,8 @@ class SamplingSection(Record):
     trained_fraction: float | None
     rows: list[SamplingRow]
     statements: list[SamplingStatement]
+    patterns: list[PatternRow] = []
+    """Other patterns at the same fraction; empty where none were tried."""
 
 
 class NoiseSection(Record):

@@ -187,6 +187,22 @@ class SamplingRow(Record):
     psnr: float
 
 
+class PatternRow(Record):
+    """Error of one method under another pattern of samples, about as many as it was trained for."""
+
+    case: str
+    method: str
+    pattern: str
+    """Kind of mask or of set of views; ``trained`` for the one of the audit."""
+    count: int
+    fraction: float
+    """Realised sampling fraction, or views relative to the trained number."""
+    nrmse: float
+    change: float
+    """Of the NRMSE, from the trained pattern; paired: the same object and level of noise."""
+    psnr: float
+
+
 class SamplingStatement(Record):
     """Whether more samples gave a poorer image, from paired differences over cases."""
 

@@ -77,6 +77,8 @@ class Case:
     resample
         Makes the measurement of the same object at another sampling level (a fraction, or a number of views), or None where
         it cannot be had.
+    repattern
+        Makes the measurement of the same object with another pattern of about as many samples, by its name, or None.
     notes
         What the report should say about this case.
     noiseless
@@ -108,6 +110,7 @@ class Case:
     resample: Callable[[float], Resampled] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     noiseless: Tensor | None = None
+    repattern: Callable[[str], Resampled] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_one(self.operator.range.check(self.measurement, f"case {self.name}: measurement"), self.name, "measurement")

@@ -9,6 +9,11 @@ measured with nested masks (or view counts), the noise being the same on common 
 "More samples, poorer image" is a statement about the mean over patients of the paired change ``NRMSE(m') - NRMSE(m)`` for
 ``m' > m``. It is made only where the one-sided lower bound of that mean (Student's t on one difference a patient, Bonferroni
 over the comparisons of one method) lies above zero. With one patient there is no interval and no statement.
+
+Beside the sweep other *patterns* can be tried with about as many samples as trained with (another kind of mask; other angles): is it the
+number of samples that the network depends on, or where they lie? The change of NRMSE is from the trained pattern, of the same object at the same
+level of noise. The pattern alone makes a scan harder or easier (a limited angle does for every method), so it is read beside the other
+methods.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from torch import Tensor
 
 from stabtest import metrics, statistics
 from stabtest.errors import ConfigError, DataError
-from stabtest.findings.records import Interval, Picture, SamplingRow, SamplingStatement
+from stabtest.findings.records import Interval, PatternRow, Picture, SamplingRow, SamplingStatement
 from stabtest.networks.magnitude import comparable
 from stabtest.stability.cases import Case, Method, Outcome, Progress, Resampled
 from stabtest.stability.pictures import picture
@@ -37,6 +42,8 @@ class SamplingTest:
     ----------
     levels
         What `Case.resample` is called with: fractions of k-space, or numbers of views, at least two.
+    patterns
+        What `Case.repattern` is called with, none by default.
     pictures
         Whether to hand back the reconstruction and its error at the fewest, the trained and the most samples.
 
@@ -48,6 +55,7 @@ class SamplingTest:
 
     levels: tuple[float, ...]
     pictures: bool = True
+    patterns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.levels)) < 2 or min(self.levels) <= 0:
@@ -68,12 +76,12 @@ class SamplingTest:
         Returns
         -------
         Outcome
-            One `SamplingRow` a level, fewest samples first.
+            One `SamplingRow` a level, fewest samples first, then one `PatternRow` a pattern, the trained one among them.
 
         Raises
         ------
         DataError
-            If the case has no truth, or cannot be measured at another level.
+            If the case has no truth, or cannot be measured at another level or with another pattern.
         NetworkError
             If the method cannot reconstruct at a level: it is not able, which is another thing than stable.
         """
@@ -104,7 +112,27 @@ class SamplingTest:
         rows.sort(key=lambda row: row.count)
         keep = {rows[0].count, rows[-1].count, *(row.count for row in rows if row.trained)}
         pictures = tuple(p for row, *both in images if row.count in keep for p in both)
-        return Outcome(tuple(rows), pictures)
+        return Outcome((*rows, *self._patterns(method, case, case.truth, rows)), pictures)
+
+    def _patterns(self, method: Method, case: Case, whole: Tensor, rows: list[SamplingRow]) -> list[PatternRow]:
+        """Error under each pattern, the trained one first; none where none were asked for."""
+        if not self.patterns:
+            return []
+        trained = next((row for row in rows if row.trained), None)
+        if case.repattern is None or trained is None:
+            missing = "a measurement with another pattern" if trained is not None else "the trained level among the levels"
+            raise DataError(f"case {case.name}: other patterns", expected=missing, came="none")
+        who = {"case": case.name, "method": method.name}
+        own = {"count": trained.count, "fraction": trained.fraction, "nrmse": trained.nrmse, "psnr": trained.psnr}
+        found = [PatternRow.model_validate({**who, **own, "pattern": "trained", "change": 0.0})]
+        for name in self.patterns:
+            again = case.repattern(name)
+            image = method(again.measurement, again.operator)
+            truth = comparable(whole, image)
+            nrmse, psnr = float(metrics.nrmse(image, truth)), float(metrics.psnr(image, truth))
+            figures = {"count": again.count, "fraction": again.fraction, "nrmse": nrmse, "psnr": psnr}
+            found.append(PatternRow.model_validate({**who, **figures, "pattern": name, "change": nrmse - trained.nrmse}))
+        return found
 
 
 def statements(

@@ -66,6 +66,7 @@ evaluations = 8
 
 [sampling]
 fractions = [0.25, 1.0]
+patterns = ["radial", "variable_density"]
 
 [noise]
 levels = [1.0, 2.0]

@@ -42,6 +42,7 @@ def test_every_section_is_filled(audited):
     assert all(row.evaluations <= 8 for row in document.missed_lesion.rows)
     assert "8 reconstructions for each method and case" in document.missed_lesion.budget
     assert len(document.sampling.rows) == 2 * 3 * 3
+    assert len(document.sampling.patterns) == 2 * 3 * 3
     assert len(document.noise.rows) == 2 * 3 * 2
     assert len(document.repeatability.rows) == 3 * 6
     section = document.image_quality

@@ -54,6 +54,8 @@ def test_defaults_make_a_whole_configuration():
         (MINIMAL + '[structure]\nshapes = ["disc", "disc"]', ["[structure]", "different ones"]),
         (MINIMAL + '[structure]\ntext = "§"', ["[structure]", "§"]),
         (MINIMAL + "[structure]\nsizes = { star = [1.0] }", ["[structure] sizes", "star"]),
+        (MINIMAL + '[sampling]\npatterns = ["limited_angle"]', ["[sampling] patterns", "limited_angle"]),
+        (MINIMAL + '[sampling]\npatterns = ["spiral"]', ["[sampling] patterns", "spiral"]),
         (MINIMAL + "[missed_lesion]\ndiameters = [1.0, 4.0]", ["[missed_lesion]", "diameters", "from 2 pixels"]),
         (MINIMAL + "[missed_lesion]\ncontrasts = [0.2, 0.1]", ["[missed_lesion]", "the smaller first"]),
         (MINIMAL + "[missed_lesion]\nrows = [9, 3]", ["[missed_lesion]", "rows"]),

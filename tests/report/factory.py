@@ -36,6 +36,7 @@ from stabtest.findings.records import (
     Interval,
     LayerRow,
     NormalisedRow,
+    PatternRow,
     Picture,
     QualityRow,
     SamplingRow,
@@ -321,6 +322,16 @@ def missed_lesion(names, rng):
     return MissedLesionSection(description=description, budget=budget, rows=rows)
 
 
+def patterns(names):
+    rows = []
+    for name in names:
+        for method, error, other in ((NET, 0.07, 0.16), (TV, 0.1, 0.09)):
+            for pattern, nrmse in (("trained", error), ("variable_density", other)):
+                figures = {"count": 4608, "fraction": 0.28125, "nrmse": nrmse, "change": nrmse - error, "psnr": 20.0}
+                rows.append(PatternRow(case=name, method=method, pattern=pattern, **figures))
+    return rows
+
+
 def sampling(names, rng):
     rows = []
     for name in names:
@@ -357,6 +368,7 @@ def sampling(names, rng):
         trained_fraction=0.28125,
         rows=rows,
         statements=statements,
+        patterns=patterns(names),
     )
 
 

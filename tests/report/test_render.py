@@ -167,6 +167,15 @@ def test_shapes_are_summed_up_where_there_are_several(page, full):
             assert record["Modulation, smallest"][0] == "–"
 
 
+def test_other_patterns_equal_the_document(page, full):
+    shown = {(r["Method"][0], r["Pattern"][0]): r for r in page.records("sampling-patterns")}
+    for (method, pattern), record in shown.items():
+        mine = [row for row in full.sampling.patterns if (row.method, row.pattern.replace("_", " ")) == (method, pattern)]
+        check(record, "Change, largest", max(row.change for row in mine))
+        check(record, "Cases", len(mine))
+    assert ("unet-mri", "variable density") in shown
+
+
 def test_missed_lesion_table_equals_the_document(page, full):
     shown = {(r["Method"][0], r["Case"][0]): r for r in page.records("missed-lesion-rows")}
     assert len(shown) == len(full.missed_lesion.rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stabtest.findings.document import Document, SamplingSection
-from stabtest.findings.records import SamplingRow
+from stabtest.findings.records import PatternRow, SamplingRow
 from stabtest.report import panels, tables
 from stabtest.report.anchors import MOST_SAMPLING_PANELS
 from stabtest.report.blocks import Block, Figure, FigureRow, Heading, Paragraph, Section, Table
@@ -27,7 +27,12 @@ def sampling(document: Document) -> Section:
     blocks: list[Block] = [Paragraph(section.description, "method")]
     if section.trained_fraction is not None:
         blocks.append(Paragraph(f"The network was trained at the fraction {setting(section.trained_fraction)}.", "note"))
-    blocks += [FigureRow(_figures(document, section, groups)), _summary(section, groups), _statements(section)]
+    blocks += [
+        FigureRow(_figures(document, section, groups)),
+        _summary(section, groups),
+        _statements(section),
+        *_patterns(document, section),
+    ]
     for role, what in (("clean", "Reconstructions"), ("difference", "Errors")):
         shown = panels.counted_panels(
             document,
@@ -134,6 +139,44 @@ def _statements(section: SamplingSection) -> Table:
         empty="No statement was made.",
         numeric=(False, True, True, True, False, False),
     )
+
+
+def _patterns(document: Document, section: SamplingSection) -> list[Block]:
+    """As many samples elsewhere; nothing where that was not tried."""
+    if not section.patterns:
+        return []
+    order = method_order(document, [row.method for row in section.patterns])
+    groups: dict[tuple[str, str], list[PatternRow]] = {}
+    for row in sorted(section.patterns, key=lambda row: order.index(row.method)):
+        groups.setdefault((row.method, row.pattern), []).append(row)
+    mine = list(groups.values())
+    body = tables.rows(
+        tables.words(method for method, _ in groups),
+        tables.words(pattern.replace("_", " ") for _, pattern in groups),
+        tables.measured([tables.median(row.fraction for row in rows) for rows in mine]),
+        tables.counts([len(rows) for rows in mine]),
+        *(
+            tables.measured([tables.median(getattr(row, name) for row in rows) for rows in mine])
+            for name in ("nrmse", "change", "psnr")
+        ),
+        tables.measured([tables.largest(row.change for row in rows) for rows in mine]),
+    )
+    heads = (
+        "Method",
+        "Pattern",
+        "Fraction",
+        "Cases",
+        "NRMSE, median",
+        "Change, median",
+        "PSNR (dB), median",
+        "Change, largest",
+    )
+    note = (
+        "About as many samples as the network was trained with, in another pattern; the same object and level of noise. Change: of the NRMSE from "
+        "the trained pattern, positive = poorer. A pattern can be harder for every method: read a line beside those of the other methods."
+    )
+    numeric = (False, False, *[True] * 6)
+    return [Table("sampling-patterns", "Other patterns at the same fraction", heads, body, note=note, numeric=numeric)]
 
 
 def _rows(document: Document, unsorted: Sequence[SamplingRow]) -> Table:
