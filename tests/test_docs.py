@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from stabtest.audit.config import Config, MaskSection, RegionSection
+from stabtest.audit.config import Config
 from stabtest.audit.config_file import parse_config
+from stabtest.audit.settings import MaskSection, RegionSection
 from stabtest.findings import Criterion
 
 ROOT = Path(__file__).parents[1]

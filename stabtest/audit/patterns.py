@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stabtest.audit.config import Angles
 from stabtest.audit.scans import KSpaceScan, SinogramScan
+from stabtest.audit.settings import Angles
 from stabtest.errors import ConfigError
 from stabtest.operators import MaskFamily, Radon, sampling_fraction
 from stabtest.operators.mask_family import Kind

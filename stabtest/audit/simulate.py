@@ -18,11 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stabtest import phantoms
-from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import digest
 from stabtest.audit.mask_file import read_mask
 from stabtest.audit.patterns import AnglePatterns, MaskPatterns
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
+from stabtest.audit.settings import MaskSection
 from stabtest.operators import Fourier, Identity, LinearOperator, MaskFamily, MultiCoilFourier, Radon, ifft2c, sampling_fraction
 from stabtest.stability.cases import Case
 from stabtest.tensors import randn

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.config import Config
+from stabtest.audit.settings import MaskSection
 
 _HEAD = """\
 # What stabtest audits. Run `stabtest check` on this file first, then `stabtest audit`.

@@ -56,7 +56,7 @@ def test_water_is_a_matter_of_ct():
 
 
 def test_the_cost_in_the_description_of_image_quality_is_what_it_takes():
-    from stabtest.audit.config import ImageQualitySection
+    from stabtest.audit.settings import ImageQualitySection
 
     s = ImageQualitySection()
     calls = s.noise_realisations + s.edge_realisations * (len(s.contrasts) * s.sites + 1)

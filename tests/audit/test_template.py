@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from stabtest.audit.config import Config, MaskSection
+from stabtest.audit.config import Config
 from stabtest.audit.config_file import parse_config
+from stabtest.audit.settings import MaskSection
 from stabtest.audit.template import init_template
 from stabtest.findings import Criterion
 
