@@ -1,7 +1,7 @@
 """``stabtest.toml``: what is audited, on what data, by which tests, against which limits.
 
-One table of the file is one model of `stabtest.audit.settings`. Unknown keys and wrong types are errors that name the file, the key, what was expected
-and what came; nothing is guessed or converted. Relative paths are relative to the file, not to the working directory.
+One table of the file is one model of `stabtest.audit.settings`. Unknown keys and wrong types are errors that name the file, the key, what was
+expected and what came; nothing is guessed or converted. Relative paths are relative to the file, not to the working directory.
 
 The meaning of the noise level: for MRI the standard deviation of the complex noise on each k-space sample (orthonormal FFT, so
 that it is that of a fully sampled image too) divided by the largest magnitude of the image; for CT the standard deviation of
