@@ -188,14 +188,14 @@ class PrimalDual(ABC):
             steps = min(self.segment, self.iterations - done)
             last = done + steps == self.iterations
             if torch.is_grad_enabled() and y.requires_grad:
-                state = checkpoint(self._steps, *state, y, operator, steps, last, use_reentrant=False)
+                state = checkpoint(self._steps, state, y, operator, steps, last, use_reentrant=False)
             else:
-                state = self._steps(*state, y, operator, steps, last)
+                state = self._steps(state, y, operator, steps, last)
             done += steps
         return state
 
-    def _steps(self, x: Tensor, p: Tensor, q: Tensor, y: Tensor, operator: LinearOperator, steps: int, last: bool) -> State:
-        step, state = self._step(operator), (x, p, q)
+    def _steps(self, state: State, y: Tensor, operator: LinearOperator, steps: int, last: bool) -> State:
+        step = self._step(operator)
         for k in range(steps):
             new = step(state, y)
             if self.relaxation != 1 and not (last and k == steps - 1):  # the last step ends on the constraint set
@@ -232,7 +232,7 @@ class PrimalDual(ABC):
         both = 0.99 / (1 + self.norm_squared) ** 0.5
         return both * self.step_ratio, both / self.step_ratio
 
-    def _weights(self) -> tuple[float, float, float]:
+    def _weights(self) -> tuple[float, ...]:
         t, s = self._sizes()
         return 1 / t, 1 / s, 1 / s
 

@@ -41,8 +41,19 @@ def gradient_adjoint(q: Tensor) -> Tensor:
     return F.pad(down, (0, 0, 1, 0)) - F.pad(down, (0, 0, 0, 1)) + F.pad(right, (1, 0)) - F.pad(right, (0, 1))
 
 
-def _project_dual(q: Tensor, weight: float) -> Tensor:
-    """Pointwise projection onto ``|q| <= weight``, where ``|q|`` joins both differences (and both parts of a complex number)."""
+def lengths(q: Tensor) -> Tensor:
+    """Pointwise 2-norm over the channels (and both parts of a complex number), ``(B, C, H, W) -> (B, H, W)``.
+
+    Examples
+    --------
+    >>> lengths(torch.tensor([3 + 0j, 4j]).reshape(1, 2, 1, 1))
+    tensor([[[5.]]])
+    """
+    return torch.linalg.vector_norm(torch.view_as_real(q), dim=(1, -1)) if q.is_complex() else q.norm(dim=1)
+
+
+def project_lengths(q: Tensor, weight: float | Tensor) -> Tensor:
+    """Pointwise projection onto ``lengths(q) <= weight``; of weights ``(B, 1, 1, 1)`` each image has its own."""
     squared = (q.real.square() + q.imag.square()) if q.is_complex() else q.square()
     size = squared.sum(1, keepdim=True).clamp_min(torch.finfo(squared.dtype).tiny).sqrt()
     return q * (weight / size.clamp_min(weight))
@@ -73,14 +84,8 @@ class TotalVariation(PrimalDual):
 
     def project(self, q: Tensor) -> Tensor:
         """Onto ``|q| <= weight``, where ``|q|`` joins both differences."""
-        return _project_dual(q, self.weight)
+        return project_lengths(q, self.weight)
 
     def penalty(self, x: Tensor) -> Tensor:
         """The weighted total variation, ``(B,)``."""
-        differences = gradient(x)
-        lengths = (
-            torch.linalg.vector_norm(torch.view_as_real(differences), dim=(1, -1))
-            if x.is_complex()
-            else differences.norm(dim=1)
-        )
-        return self.weight * lengths.flatten(1).sum(1)
+        return self.weight * lengths(gradient(x)).flatten(1).sum(1)

@@ -30,6 +30,8 @@ _CLASSICAL = {
     "sirt": "SIRT (Gilbert 1972; Gregor and Benson 2008): iterative CT with the weights of row and column sums, regularised by its number "
     "of steps, linear.",
     "tv": "Total variation by PDHG (Chambolle and Pock 2011): sparse regularisation, the reference method.",
+    "tgv": "Total generalised variation of second order by PDHG (Bredies, Kunisch and Pock 2010): sparse regularisation that leaves slopes "
+    "alone.",
     "wavelet": "Translation-invariant Haar wavelets by PDHG (Coifman and Donoho 1995; Chambolle and Pock 2011): sparse regularisation, beside "
     "total variation.",
 }
@@ -135,6 +137,10 @@ def _classical(name: str) -> Callable[..., Callable[..., Any]]:
         from reconstructors.tv import TotalVariation
 
         return TotalVariation
+    if name == "tgv":
+        from reconstructors.tgv import TotalGeneralisedVariation
+
+        return TotalGeneralisedVariation
     if name == "wavelet":
         from reconstructors.invariant import InvariantWavelets
 

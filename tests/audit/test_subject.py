@@ -23,9 +23,10 @@ def test_reference_gets_the_weight_of_its_modality_or_the_one_that_is_set(method
     assert default.fingerprint != own.fingerprint
 
 
-def test_wavelets_can_be_the_method_under_test():
-    tested = load_subjects(configured("tv", zoo="wavelet"))[0]
-    assert (tested.role, tested.item.settings["weight"]) == ("under test", WEIGHTS["wavelet"]["mri"])
+@pytest.mark.parametrize("method", ["wavelet", "tgv"])
+def test_another_regularised_method_can_be_the_one_under_test(method):
+    tested = load_subjects(configured("tv", zoo=method))[0]
+    assert (tested.role, tested.item.settings["weight"]) == ("under test", WEIGHTS[method]["mri"])
 
 
 @pytest.mark.parametrize(("name", "setting"), [("cg-sense", "weight"), ("sirt", "iterations")])

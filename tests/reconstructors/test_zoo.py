@@ -25,7 +25,7 @@ MOST_BYTES = 60e6
 
 
 def test_every_name_loads():
-    assert set(NETWORKS) | {"zero-filled", "fbp", "cg-sense", "sirt", "tv", "wavelet"} == set(reconstructors.names())
+    assert set(NETWORKS) | {"zero-filled", "fbp", "cg-sense", "sirt", "tv", "tgv", "wavelet"} == set(reconstructors.names())
     for name in reconstructors.names():
         assert reconstructors.load(name).name == name
 
@@ -35,13 +35,13 @@ def test_unknown_name_says_the_nearest():
         reconstructors.load("unet-mir")
 
 
-@pytest.mark.parametrize("name", ["tv", "wavelet"])
-def test_a_regularised_method_is_made_from_its_settings_and_beats_the_direct_one(name):
+@pytest.mark.parametrize(("name", "weight"), [("tv", 2e-3), ("tgv", 1e-3), ("wavelet", 2e-3)])
+def test_a_regularised_method_is_made_from_its_settings_and_beats_the_direct_one(name, weight):
     recipe = replace(RECIPES["fbpconvnet-ell50"], size=32)
     operator = recipe.build_operator()
     truth, y = held_out(recipe, operator, seed=HELD_OUT_SEED, count=2)
-    method = reconstructors.load(name).make(weight=2e-3, iterations=60)
-    assert (method.weight, method.iterations) == (2e-3, 60)
+    method = reconstructors.load(name).make(weight=weight, iterations=60)
+    assert (method.weight, method.iterations) == (weight, 60)
     assert (psnr(method(y, operator), truth) > psnr(operator.pseudo_inverse(y), truth) + 0.5).all()
     assert method(y, operator).shape == truth.shape
 
