@@ -376,8 +376,9 @@ def _kernel(
     starts = f"{section.starts} random start{'' if section.starts == 1 else 's'}"
     description = (
         "Each image is split into what the scanner measures and what it cannot see. Details at most "
-        f"{section.size:g} of the image in norm and {section.data:g} {unit} in the data are searched, by {starts} of at most "
-        f"{section.steps} evaluations for each family of details and each image that they are added to, the same for every method."
+        f"{section.size:g} of the image in norm and {section.data:g} {unit} in the data are searched, by {starts} for each family "
+        "of details and each image that they are added to (any change also from what the method shows beyond the image and what it answers), each of at most "
+        f"{section.steps} evaluations, the same for every method."
     )
     note = (
         None

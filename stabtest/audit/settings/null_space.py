@@ -26,8 +26,8 @@ class KernelSection(Section):
 
     enabled: bool = Field(
         default=False,
-        description="Whether this test is run. It needs a truth, and takes a search for each family and base: some 250 gradient evaluations for "
-        "each method and case at the defaults.",
+        description="Whether this test is run. It needs a truth, and takes a search for each family and base: up to some 500 gradient evaluations "
+        "for each method and case at the defaults.",
     )
     families: Annotated[tuple[FamilyName, ...], Field(min_length=1)] = Field(
         default=("free", "bump"),
