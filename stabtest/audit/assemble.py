@@ -377,8 +377,8 @@ def _kernel(
     description = (
         "Each image is split into what the scanner measures and what it cannot see. Details at most "
         f"{section.size:g} of the image in norm and {section.data:g} {unit} in the data are searched, by {starts} for each family "
-        "of details and each image that they are added to (any change also from what the method shows beyond the image and what it answers), each of at most "
-        f"{section.steps} evaluations, the same for every method."
+        "of details and each image that they are added to (any change also from what the method shows beyond the image and what it "
+        f"answers), each of at most {section.steps} evaluations, the same for every method."
     )
     note = (
         None
