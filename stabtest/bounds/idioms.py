@@ -47,6 +47,8 @@ def recognised(graph: Graph) -> Graph:
     >>> [node.call.operation for node in graph.nodes[1:]], compose(graph)[1]
     (['softshrink'], 1.0)
     """
+    if graph.problem is not None:
+        return graph
     found = {position: match for position in graph.read if (match := _match(graph, position)) is not None}
     if not found:
         return graph

@@ -47,6 +47,8 @@ def tied(graph: Graph) -> Graph:
     >>> [node.name for node in tied(trace(Concatenated(), torch.ones(1, 3))).nodes]
     ['input', 'neg', 'cat', 'relu, one of two', 'relu', 'relu, the other', 'relu, its line', 'relu, both']
     """
+    if graph.problem is not None:
+        return graph
     mirrored: dict[int, int] = {}
     found: dict[int, dict[int, int]] = {}
     gates: list[int] = []

@@ -140,7 +140,8 @@ def test_events_tell_the_whole_story(tmp_path):
     assert events[-1].state == "resumed"
 
 
-def test_processes_share_the_work_with_the_same_results(tmp_path, helper):
+def test_processes_share_the_work_with_the_same_results(tmp_path, helper, monkeypatch):
+    monkeypatch.setenv("UNIT_SECONDS", "1.5")  # the first process must not be through before the second has started
     units, store = [helper.Unit(key, "sleep") for key in "abcd"], Store(tmp_path / "units")
     ran = run_units(units, helper.make, store, workers=2)
     assert (ran.measured, ran.failures) == (4, ())

@@ -20,9 +20,9 @@ def audited(request, tmp_path_factory, tiny, write_project):
     config = config.replace("evaluations = 6", "evaluations = 2").replace("radii = [0.02, 0.05]", "radii = [0.05]")
     config = config[: config.index("[[criterion]]")]
     if request.param == "radon":
-        config = config.replace('channels = "real-imag"', 'channels = "native"').replace(
-            "fractions = [0.25, 1.0]", "views = [12]"
-        )
+        config = config.replace('channels = "real-imag"', 'channels = "native"')
+        config = config.replace("fractions = [0.25, 1.0]", "views = [12]")
+        config = re.sub("patterns = .*", 'patterns = ["limited_angle"]', config)
         network = network.replace("Conv2d(2, 2", "Conv2d(1, 1").replace("randn(2, 2", "randn(1, 1")
     folder = tmp_path_factory.mktemp(request.param)
     path = write_project(folder, count=1, config=config, network=network)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from stabtest.bounds import lipschitz
 from stabtest.bounds.graph import trace
+from stabtest.bounds.idioms import recognised
 from stabtest.bounds.linear import linear_replay
 from stabtest.bounds.loops import loop_bound
 from stabtest.bounds.tied import tied
@@ -103,6 +104,17 @@ def test_a_bound_and_its_floor_know_that_opposite_rows_are_never_open_together()
 def test_an_asymmetric_pair_is_bounded_by_its_steeper_side():
     bound = lipschitz(Apart(F.relu, (0.5, -0.2)).double(), torch.ones(1, 3).double(), seconds=5)
     assert 0.5 <= bound.upper < 0.5 + 0.2
+
+
+def test_a_network_without_a_graph_stays_without_one():
+    class Branches(nn.Module):
+        def forward(self, x):
+            return x if float(x.detach().numpy().sum()) > 0 else -x
+
+    plain = trace(Branches(), torch.ones(1, 3))
+    assert plain.problem is not None
+    assert tied(plain) is plain
+    assert recognised(plain) is plain
 
 
 def test_activations_of_unrelated_arguments_are_left_alone():
