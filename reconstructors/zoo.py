@@ -32,6 +32,8 @@ _CLASSICAL = {
     "tv": "Total variation by PDHG (Chambolle and Pock 2011): sparse regularisation, the reference method.",
     "tgv": "Total generalised variation of second order by PDHG (Bredies, Kunisch and Pock 2010): sparse regularisation that leaves slopes "
     "alone.",
+    "firenet": "FIRENET (Colbrook, Antun and Hansen 2022): restarted primal-dual iterations for the square-root LASSO in wavelets, unrolled; "
+    "its weights are computed, not trained.",
     "wavelet": "Translation-invariant Haar wavelets by PDHG (Coifman and Donoho 1995; Chambolle and Pock 2011): sparse regularisation, beside "
     "total variation.",
 }
@@ -141,6 +143,10 @@ def _classical(name: str) -> Callable[..., Callable[..., Any]]:
         from reconstructors.tgv import TotalGeneralisedVariation
 
         return TotalGeneralisedVariation
+    if name == "firenet":
+        from reconstructors.firenet import Firenet
+
+        return Firenet
     if name == "wavelet":
         from reconstructors.invariant import InvariantWavelets
 

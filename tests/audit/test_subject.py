@@ -29,7 +29,7 @@ def test_another_regularised_method_can_be_the_one_under_test(method):
     assert (tested.role, tested.item.settings["weight"]) == ("under test", WEIGHTS[method]["mri"])
 
 
-@pytest.mark.parametrize(("name", "setting"), [("cg-sense", "weight"), ("sirt", "iterations")])
+@pytest.mark.parametrize(("name", "setting"), [("cg-sense", "weight"), ("firenet", "inner"), ("sirt", "iterations")])
 def test_a_method_with_settings_of_its_own_says_them(name, setting):
     tested = load_subjects(configured("tv", zoo=name))[0]
     assert tested.item.settings[setting] == getattr(tested.method.reconstruct, setting)

@@ -25,7 +25,9 @@ MOST_BYTES = 60e6
 
 
 def test_every_name_loads():
-    assert set(NETWORKS) | {"zero-filled", "fbp", "cg-sense", "sirt", "tv", "tgv", "wavelet"} == set(reconstructors.names())
+    assert set(NETWORKS) | {"zero-filled", "fbp", "cg-sense", "sirt", "tv", "tgv", "firenet", "wavelet"} == set(
+        reconstructors.names()
+    )
     for name in reconstructors.names():
         assert reconstructors.load(name).name == name
 
