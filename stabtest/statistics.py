@@ -237,6 +237,40 @@ def ratio_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval
     return Interval(lower=_exp(interval.lower), upper=_exp(interval.upper), level=level, method=method)
 
 
+def simultaneous(
+    bounds: Callable[..., Interval | None], values: Sequence[float], comparisons: int, *, level: float = LEVEL
+) -> Interval | None:
+    """Bounds of one of several means or ratios, so that those of all of them hold together (Bonferroni).
+
+    Parameters
+    ----------
+    bounds
+        `mean_interval` or `ratio_interval`.
+    values
+        As it takes them.
+    comparisons
+        How many there are.
+    level
+        At which all of them hold together.
+
+    Returns
+    -------
+    Interval or None
+        Named so; ``None`` as for ``bounds``.
+
+    Examples
+    --------
+    >>> one = simultaneous(mean_interval, [0.9, 1.0, 1.1], 5)
+    >>> one.lower == mean_interval([0.9, 1.0, 1.1], level=0.99).lower, one.level
+    (True, 0.95)
+    """
+    interval = bounds(values, level=1 - (1 - level) / comparisons)
+    if interval is None or comparisons == 1:
+        return interval
+    method = f"{interval.method}, Bonferroni over {comparisons} comparisons"
+    return interval.model_copy(update={"level": level, "method": method})
+
+
 def fraction_interval(successes: int, n: int, *, level: float = LEVEL) -> Interval | None:
     """Clopper-Pearson bounds of a fraction, each at a one-sided level; ``None`` without trials.
 

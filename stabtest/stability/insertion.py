@@ -129,7 +129,7 @@ def insert(
     case, fine, site, diameter, contrast
         As in `insert_lesion`.
     shape
-        ``(1, 1, 2 H, 2 W)``, real, in ``[0, 1]``; a finer image of it, a whole number of times, is averaged over blocks.
+        ``(1, 1, 2 H, 2 W)``, real, in ``[0, 1]``.
 
     Raises
     ------
@@ -138,8 +138,6 @@ def insert(
     """
     reference = case.reference_image
     real = tensors.real_dtype(reference.dtype)
-    finer = shape.shape[-1] // (FACTOR * reference.shape[-1])
-    shape = shape if finer <= 1 else functional.avg_pool2d(shape, finer)
     drawn = shape.to(device=reference.device, dtype=real) * (contrast * case.peak)
     phase = local_phase(reference, factor=FACTOR)
     data, template, region = enter(case, fine, drawn, phase)

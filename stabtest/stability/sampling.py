@@ -187,8 +187,6 @@ def _of_method(method: str, rows: list[SamplingRow], patients: Mapping[str, str]
     by_count = {count: {row.case: row for row in rows if row.count == count} for count in counts}
     # A fraction above 1 can only be relative to the trained number of views.
     relative = max(row.fraction for row in rows) > 1
-    # Bonferroni: all bounds of one method hold together at the stated level.
-    each = 1 - (1 - level) / max(1, len(pairs))
     found: list[SamplingStatement] = []
     for few, many in pairs:
         both = [(by_count[few][case], by_count[many][case]) for case in by_count[few] if case in by_count[many]]
@@ -196,10 +194,8 @@ def _of_method(method: str, rows: list[SamplingRow], patients: Mapping[str, str]
             continue
         changes = [(patients.get(one.case, one.case), other.nrmse - one.nrmse) for one, other in both]
         values = statistics.by_patient(changes, statistics.mean)
-        interval = statistics.mean_interval(values, level=each)
-        if interval is not None:
-            method_text = f"{interval.method}, Bonferroni over {len(pairs)} comparisons"
-            interval = interval.model_copy(update={"level": level, "method": method_text})
+        # All bounds of one method hold together at the stated level.
+        interval = statistics.simultaneous(statistics.mean_interval, values, len(pairs), level=level)
         low, high = (statistics.mean([pair[k].fraction for pair in both]) for k in (0, 1))
         change = statistics.mean(values)
         found.append(

@@ -90,7 +90,7 @@ def test_a_difference_of_opposite_relus_is_the_identity_for_the_loop_transformat
     network = Apart(F.relu).double()
     plain = trace(network, torch.ones(1, 4).double())
     values = [loop_bound(linear_replay(graph), generator=rng).value for graph in (plain, tied(plain))]
-    assert values[0] >= 1.2
+    assert values[0] >= 2.0
     assert values[1] == pytest.approx(1.0, rel=1e-6)
 
 

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stabtest.audit.settings.base import Count, Finite, Index, Positive, Section
-from stabtest.errors import ConfigError
+from stabtest.audit.settings.base import Count, Finite, Index, Positive, Section, possible
 from stabtest.findings.detectability_rows import ObserverName
 from stabtest.stability.cases import Method
 from stabtest.stability.detectability import DetectabilityTest
@@ -42,10 +41,8 @@ class StructureSection(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        try:
+        with possible():
             self.test()
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
         return self
 
     def test(self) -> StructureTest:
@@ -94,10 +91,8 @@ class MissedLesionSection(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        try:
+        with possible():
             self.test()
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
         return self
 
     def test(self, reference: Callable[[], Method | None] | None = None) -> MissedLesionTest:
@@ -151,10 +146,8 @@ class DetectabilitySection(Section):
     def _possible(self) -> Self:
         if len({contrast > 0 for contrast in self.contrasts}) > 1:
             raise ValueError("contrasts: all of them bright or all of them dark")
-        try:
+        with possible():
             self.test()
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
         return self
 
     def test(self) -> DetectabilityTest:

@@ -6,8 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from stabtest.audit.settings.base import Count, Positive, Section
-from stabtest.errors import ConfigError
+from stabtest.audit.settings.base import Count, Positive, Section, possible
 from stabtest.stability.kernel import KernelTest, SfrcSettings
 from stabtest.stability.kernel.kernel_test import Base, FamilyName
 from stabtest.stability.kernel.sfrc import LEAST_SIDE
@@ -56,10 +55,8 @@ class KernelSection(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        try:
+        with possible():
             self.test()
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
         return self
 
     def test(self) -> KernelTest:

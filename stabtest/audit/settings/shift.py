@@ -7,8 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stabtest.audit.settings.base import Finite, Section
-from stabtest.errors import ConfigError
+from stabtest.audit.settings.base import Finite, Section, possible
 from stabtest.stability.shift import Box, ObjectShift, ScanShift, ShiftTest
 from stabtest.stability.shift.measure import BOX, OBJECTS
 from stabtest.stability.shift.object_shifts import ObjectKind
@@ -52,10 +51,8 @@ class ShiftSection(Section):
     def _possible(self) -> Self:
         if self.points % 2 == 0:
             raise ValueError("points: an odd number, so that no shift is one of them")
-        try:
+        with possible():
             test = self.test()
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
         if self.enabled and test is None:
             raise ValueError("objects, scans or box: not all of them empty where enabled = true")
         return self

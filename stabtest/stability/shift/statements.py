@@ -84,7 +84,9 @@ def _statement(
     pairs = [(patients.get(row.case, row.case), row.change or 0.0, row.linear_change or 0.0) for row in rows]
     changes = statistics.by_patient([(patient, change) for patient, change, _ in pairs], statistics.mean)
     excesses = statistics.by_patient([(patient, change - linear) for patient, change, linear in pairs], statistics.mean)
-    interval, beyond = (_interval(values, level, comparisons) for values in (changes, excesses))
+    interval, beyond = (
+        statistics.simultaneous(statistics.mean_interval, values, comparisons, level=level) for values in (changes, excesses)
+    )
     change, excess = statistics.mean(changes), statistics.mean(excesses)
     outcome = _outcome(interval, beyond, first.family == "searched")
     return ShiftStatement(
@@ -101,14 +103,6 @@ def _statement(
         outcome=outcome,
         statement=_sentence(first, outcome, change, interval, excess, beyond, len(changes)),
     )
-
-
-def _interval(values: Sequence[float], level: float, comparisons: int) -> Interval | None:
-    interval = statistics.mean_interval(values, level=1 - (1 - level) / comparisons)
-    if interval is None:
-        return None
-    method = f"{interval.method}, Bonferroni over {comparisons} comparisons"
-    return interval.model_copy(update={"level": level, "method": method})
 
 
 def _outcome(interval: Interval | None, beyond: Interval | None, searched: bool) -> Outcome:

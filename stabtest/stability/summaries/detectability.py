@@ -55,7 +55,7 @@ def _ratio(
     context: Context,
 ) -> Finding:
     reference = context.reference or ""
-    measured: list[tuple[float, Interval | None, Lesion, int, bool]] = []
+    measured: list[tuple[float, Interval | None, Lesion, int, str]] = []
     blind: list[str] = []
     for lesion in lesions:
         ratios: list[tuple[str, float]] = []
@@ -73,12 +73,13 @@ def _ratio(
             continue
         values = statistics.by_patient(ratios, statistics.geometric_mean)
         plain = all(0 < value < math.inf for value in values)
-        interval = statistics.ratio_interval(values, level=1 - (1 - context.level) / len(lesions)) if plain else None
+        interval = (
+            statistics.simultaneous(statistics.ratio_interval, values, len(lesions), level=context.level) if plain else None
+        )
         if interval is not None:
             open_ends = {"lower": None if -1 in ends else interval.lower, "upper": None if 1 in ends else interval.upper}
-            together = f"{interval.method}, Bonferroni over {len(lesions)} comparisons" if len(lesions) > 1 else interval.method
-            interval = interval.model_copy(update={**open_ends, "level": context.level, "method": together})
-        measured.append((statistics.geometric_mean(values) if plain else math.nan, interval, lesion, len(values), 1 in ends))
+            interval = interval.model_copy(update=open_ends)
+        measured.append((statistics.geometric_mean(values) if plain else math.nan, interval, lesion, len(values), _at(ends)))
     valid = bool(measured) and context.healthy(reference)
     caveat = (
         f"{reference} has no threshold within the contrasts measured either: {', '.join(dict.fromkeys(blind))}" if blind else ""
@@ -86,16 +87,19 @@ def _ratio(
     if not measured:
         sentence = f"{method}: not compared, since {reference} tells none of the lesions at any of the contrasts measured."
         return _finding("threshold.ratio_to_reference", method, math.nan, None, 0, sentence, valid, caveat, context)
-    value, _, (observer, diameter), patients, at_least = max(
-        measured, key=lambda one: math.inf if math.isnan(one[0]) else one[0]
-    )
+    value, _, (observer, diameter), patients, at = max(measured, key=lambda one: math.inf if math.isnan(one[0]) else one[0])
     bounds = joint([one[1] for one in measured])
-    shown = "an unknown multiple of" if math.isnan(value) else f"{'at least ' if at_least else ''}{value:.3g} times"
+    shown = "an unknown multiple of" if math.isnan(value) else f"{at}{value:.3g} times"
     sentence = (
         f"To be told by {NAMES[observer]}, a lesion of {diameter:g} px needs {shown} the contrast with {method} that it needs with {reference}, "
         f"over {patients_text(patients)} {bounds_text(bounds, lambda end: f'{end:.3g}')}."
     )
     return _finding("threshold.ratio_to_reference", method, value, bounds, patients, sentence, valid, caveat, context)
+
+
+def _at(ends: set[int]) -> str:
+    """How a ratio is to be read, where thresholds lie beyond the contrasts that were measured: above, below, or on both sides."""
+    return {(1, False): "at least ", (-1, False): "at most ", (0, True): "about "}.get((sum(ends), {1, -1} <= ends), "")
 
 
 def _placed(own: ThresholdRow, rows: Sequence[DetectabilityRow]) -> tuple[float, int]:
@@ -122,11 +126,9 @@ def _auc(method: str, rows: Sequence[DetectabilityRow], lesions: Sequence[Lesion
         if method != reference and reference is not None and not (beside and statistics.mean(beside) >= THRESHOLD_AUC):
             left_out.append(f"{lesion[1]:g} px: {reference} does not tell it either")
             continue
-        interval = statistics.mean_interval(values, level=1 - (1 - context.level) / len(lesions))
+        interval = statistics.simultaneous(statistics.mean_interval, values, len(lesions), level=context.level)
         if interval is not None and interval.lower is not None and interval.upper is not None:
-            ends = {"lower": max(interval.lower, 0.0), "upper": min(interval.upper, 1.0), "level": context.level}
-            together = f"{interval.method}, Bonferroni over {len(lesions)} comparisons" if len(lesions) > 1 else interval.method
-            interval = interval.model_copy(update={**ends, "method": together})
+            interval = interval.model_copy(update={"lower": max(interval.lower, 0.0), "upper": min(interval.upper, 1.0)})
         told.append((statistics.mean(values), interval, lesion, len(values)))
     caveat = "; ".join(dict.fromkeys(left_out))
     if not told:

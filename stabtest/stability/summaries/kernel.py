@@ -51,8 +51,8 @@ def _difference(
     values = statistics.by_patient([(context.patient(case), one - other) for case, one, other in pairs], statistics.mean)
     value, interval = statistics.mean(values), statistics.mean_interval(values, level=context.level)
     sentence = (
-        f"In the null space {method} shows {_signed(value)} of the image {'more' if value >= 0 else 'less'} that the object does not have than "
-        f"{reference} does, over {patients_text(len(values))} {bounds_text(interval, percent)}."
+        f"Of what the object does not have, {method} shows {percent(abs(value))} of the image {'more' if value >= 0 else 'less'} in the null space "
+        f"than {reference}, over {patients_text(len(values))} {bounds_text(interval, percent)}."
     )
     healthy = context.healthy(reference)
     return [
@@ -84,10 +84,6 @@ def _bound(method: str, rows: Sequence[KernelTransferRow], context: Context) -> 
         counterexample=value > 0,
         caveat=caveat,
     )
-
-
-def _signed(value: float) -> str:
-    return percent(abs(value))
 
 
 def _finding(

@@ -10,7 +10,7 @@ from stabtest.metrics import smooth
 from stabtest.operators import Fourier, Identity
 from stabtest.stability.cases import Case, Method
 from stabtest.stability.missed_lesion import LesionBox, search_lesion
-from stabtest.stability.missed_lesion.search import _Climb
+from stabtest.stability.missed_lesion.climb import Climb
 from stabtest.stability.structure import LEAST_DETECTABILITY, detectability
 
 DIRECT = Method("direct", "reference", lambda y, A: A.pseudo_inverse(y))
@@ -135,7 +135,7 @@ def test_ellipses_are_turned_to_where_they_come_back_least(full_mri):
 @pytest.mark.parametrize("kind", ["mri", "ct"])
 def test_the_gradient_is_that_of_differences(kind, request):
     case = request.getfixturevalue(kind)
-    climb = _Climb(erases_at(width=6.0), case, dataclasses.replace(BOX, aspect=2.0), 200, None)
+    climb = Climb(erases_at(width=6.0), case, dataclasses.replace(BOX, aspect=2.0), 200, None)
     climb.spacing = 8.0
     from stabtest.stability.missed_lesion import Lesion
 

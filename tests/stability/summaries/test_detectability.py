@@ -80,6 +80,7 @@ def test_a_method_that_tells_the_faintest_lesion_is_at_most_as_bad_and_open_belo
     finding = found(rows([300.0, 300.0]) + rows([60.0, 60.0], "tv"), RATIO)
     assert finding.value == pytest.approx(0.01 * 60 / 0.9538726, rel=0.01)
     assert finding.interval.lower is None
+    assert "at most" in finding.sentence
 
 
 def test_where_the_reference_is_blind_nothing_is_compared_or_held_against_the_method():
