@@ -82,10 +82,9 @@ class MissedLesionTest:
             3: "of three sizes and heights",
         }
         signs = " of each sign" if len(self.box.signs) > 1 else ""
-        return (
-            f"{self.evaluations} reconstructions for each method and case: about {self.places} places, lesions {kinds[self.points]}{signs}, "
-            "then descents along the gradient"
-        )
+        grid = self.places * self.points**2 * len(self.box.signs)
+        then = "then descents along the gradient" if self.evaluations > grid else "which leave nothing for a descent"
+        return f"{self.evaluations} reconstructions for each method and case: about {self.places} places, lesions {kinds[self.points]}{signs}, {then}"
 
     def measure(self, method: Method, case: Case, *, seed: int = 0, progress: Progress | None = None) -> Outcome:
         """The worst lesion found.

@@ -84,3 +84,12 @@ def test_pictures_show_the_lesion_the_method_and_the_reference(full_mri):
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigError, match="points"):
         MissedLesionTest(points=7)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "points", "descends"), [(51, 1, True), (50, 1, False), (201, 2, True), (200, 2, False)]
+)
+def test_the_budget_says_whether_anything_is_left_for_a_descent(evaluations, points, descends):
+    words = MissedLesionTest(LesionBox(polarity="both"), places=25, points=points, evaluations=evaluations).budget
+    assert ("then descents" in words) is descends
+    assert ("leave nothing for a descent" in words) is not descends
