@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconstructors.lecture.shelf import SHELF
 from stabtest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Entry:
 
 
 def names() -> list[str]:
-    """All names that `load` knows, classical methods first."""
-    return [*_CLASSICAL, *sorted(path.stem for path in (HERE / "cards").glob("*.json"))]
+    """All names that `load` knows: classical methods, networks made by hand or untrained, trained networks."""
+    return [*_CLASSICAL, *SHELF, *sorted(path.stem for path in (HERE / "cards").glob("*.json"))]
 
 
 def read_card(name: str) -> dict[str, Any]:
@@ -108,6 +109,8 @@ def load(name: str) -> Entry:
     """
     if name in _CLASSICAL:
         return Entry(name, {"name": name, "description": _CLASSICAL[name]}, make=_classical(name))
+    if name in SHELF:
+        return _from_shelf(name)
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         raise ConfigError(
@@ -132,6 +135,19 @@ def load(name: str) -> Entry:
         scale=card["scale"],
         weights=weights,
     )
+
+
+def _from_shelf(name: str) -> Entry:
+    piece = SHELF[name]
+    module = piece.make(**piece.settings).eval().requires_grad_(False)
+    card = {
+        "name": name,
+        "description": piece.description,
+        "settings": piece.settings,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "reconstructs": piece.reconstructs,
+    }
+    return Entry(name, card, module=module)
 
 
 def _classical(name: str) -> Callable[..., Callable[..., Any]]:

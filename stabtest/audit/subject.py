@@ -80,7 +80,7 @@ def load_subjects(config: Config, *, device: str = "cpu") -> tuple[Subject, ...]
     NetworkError
         If the network cannot be loaded.
     ConfigError
-        If the zoo has no such reconstructor, or two methods have the same name.
+        If the zoo has no such reconstructor, what it has is none, or two methods have the same name.
     """
     subjects = [_under_test(config, device)]
     if config.reference.method != "none":
@@ -113,6 +113,13 @@ def _under_test(config: Config, device: str) -> Subject:
         method = entry.make(**chosen)
         settings = chosen or _own_settings(method)
         return _classical(section.label, "under test", method, settings, str(entry.card["description"]))
+    if not entry.card.get("reconstructs", True):
+        raise ConfigError(
+            f"[network] zoo = {section.zoo!r}",
+            expected="a reconstructor",
+            came="a network that makes no image of a measurement",
+            remedy="stabtest.bounds.lipschitz bounds it",
+        )
     options = {"takes": entry.takes, "channels": entry.channels, "scale": entry.scale}
     item = Item(
         name=section.label,

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 import reconstructors
 from experiments.training.evaluate import by_ones, held_out
 from experiments.training.recipes import HELD_OUT_SEED, RECIPES, TRAINING_SEED, TUNING_SEED
+from reconstructors.lecture.shelf import SHELF
 from reconstructors.tv import TotalVariation
 from reconstructors.zoo import WAVELET_WEIGHT, read_card
 from stabtest.errors import ConfigError
@@ -25,9 +26,8 @@ MOST_BYTES = 60e6
 
 
 def test_every_name_loads():
-    assert set(NETWORKS) | {"zero-filled", "fbp", "cg-sense", "sirt", "tv", "tgv", "firenet", "wavelet"} == set(
-        reconstructors.names()
-    )
+    classical = {"zero-filled", "fbp", "cg-sense", "sirt", "tv", "tgv", "firenet", "wavelet"}
+    assert set(NETWORKS) | classical | set(SHELF) == set(reconstructors.names())
     for name in reconstructors.names():
         assert reconstructors.load(name).name == name
 
