@@ -10,7 +10,7 @@ from stabtest.errors import NetworkError
 if TYPE_CHECKING:
     from torch import nn
 
-Architecture = Literal["unet", "cascade", "automap"]
+Architecture = Literal["unet", "cascade", "automap", "dncnn"]
 
 
 def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -46,5 +46,9 @@ def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
             from reconstructors.automap import Automap
 
             return Automap(**settings)
+        case "dncnn":
+            from reconstructors.lecture.dncnn import DnCNN
+
+            return DnCNN(**settings)
         case _:
-            raise NetworkError("zoo: architecture", expected="unet, cascade or automap", came=repr(architecture))
+            raise NetworkError("zoo: architecture", expected="unet, cascade, automap or dncnn", came=repr(architecture))

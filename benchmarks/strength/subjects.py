@@ -58,8 +58,9 @@ class Subject:
 
 
 def names() -> list[str]:
-    """Every network of the zoo that has a recipe here, and total variation in both modalities."""
-    return [name for name in reconstructors.names() if name in RECIPES] + list(TV)
+    """Every network of the zoo that has a recipe for a scan, and total variation in both modalities; no denoiser."""
+    scans = {name for name, recipe in RECIPES.items() if recipe.modality != "other"}
+    return [name for name in reconstructors.names() if name in scans] + list(TV)
 
 
 def size_of(name: str, wanted: int | None) -> int:

@@ -1,7 +1,8 @@
 """Training and evaluation images: phantoms measured on a grid twice as fine as the one they are reconstructed on.
 
 In MRI the truth is what a full scan without noise would show, the inverse transform of the fully sampled centre of k-space;
-in CT it is the mean of the object over each pixel. Noise is drawn anew at every use.
+in CT and for denoising it is the mean of the object over each pixel (of its modulus for denoising, which is of real images).
+Noise is drawn anew at every use.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ def simulate(recipe: Recipe, operator: LinearOperator, *, first_seed: int, count
             truths.append(torch.nn.functional.avg_pool2d(fine, 2))
             measurements.append(fine_operator.forward(fine))
         return Images(torch.cat(truths), torch.cat(measurements))
+    if recipe.modality == "other":
+        fine = (draw(2 * recipe.size, seed=seed)[None] for seed in range(first_seed, first_seed + count))
+        truth = torch.cat([torch.nn.functional.avg_pool2d(image.abs(), 2) for image in fine])
+        return Images(truth, operator.forward(truth))
     full = Fourier(torch.ones(recipe.size, recipe.size, dtype=torch.bool)).refine(2)
     truth = torch.cat(
         [ifft2c(full.forward(draw(2 * recipe.size, seed=seed)[None])) for seed in range(first_seed, first_seed + count)]
@@ -59,7 +64,7 @@ def add_noise(
     measurement: Tensor, truth: Tensor, recipe: Recipe, operator: LinearOperator, *, generator: torch.Generator
 ) -> Tensor:
     """Gaussian noise on the measured samples; complex noise has the given standard deviation in modulus."""
-    reference = truth if recipe.modality == "mri" else measurement
+    reference = measurement if recipe.modality == "ct" else truth
     level = recipe.noise * reference.abs().flatten(1).amax(1).reshape(-1, 1, 1, 1)
     noise = torch.randn(measurement.shape, dtype=measurement.dtype, generator=generator)
     return measurement + operator.restrict(level * noise)

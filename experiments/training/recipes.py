@@ -13,6 +13,7 @@ from typing import Literal
 from reconstructors.architectures import Architecture
 from stabtest.operators.base import LinearOperator
 from stabtest.operators.fourier import Fourier
+from stabtest.operators.identity import Identity
 from stabtest.operators.masks import cartesian_gaussian
 from stabtest.operators.radon import Radon
 
@@ -25,13 +26,14 @@ HELD_OUT_SEED = 30_000_000
 class Recipe:
     """Everything that determines a trained network.
 
-    ``noise`` is the standard deviation of the measurement noise: relative to the largest image value in MRI, to the largest
-    value of the sinogram in CT. ``takes``, ``channels`` and ``scale`` are those of `stabtest.networks.wrap`, ``architecture`` is a
-    name in `reconstructors.architectures` and ``network`` its settings.
+    ``modality`` is ``"other"`` where an image itself is measured (denoising). ``noise`` is the standard deviation of the measurement
+    noise: relative to the largest value of the sinogram in CT, else to the largest image value. ``takes``, ``channels`` and
+    ``scale`` are those of `stabtest.networks.wrap`, ``architecture`` is a name in `reconstructors.architectures` and ``network`` its
+    settings.
     """
 
     name: str
-    modality: Literal["mri", "ct"]
+    modality: Literal["mri", "ct", "other"]
     phantom: str
     size: int
     operator: dict[str, object]
@@ -57,6 +59,8 @@ class Recipe:
 
     def build_operator(self) -> LinearOperator:
         """The forward model."""
+        if self.modality == "other":
+            return Identity((self.size, self.size))
         if self.modality == "ct":
             return Radon(self.size, int(str(self.operator["angles"])))
         return Fourier(
@@ -160,6 +164,23 @@ RECIPES = {
             images=2000,
             steps=3500,
             tv_weights=_TV_WEIGHTS_MRI,
+        ),
+        Recipe(
+            name="dncnn-denoise",
+            modality="other",
+            phantom="head",
+            size=128,
+            operator={"kind": "identity"},
+            noise=20 / 255,
+            architecture="dncnn",
+            channels="native",
+            scale="none",
+            network={"channels": 1, "width": 32, "layers": 6},
+            images=2000,
+            steps=8000,
+            batch=8,
+            learning_rate=1e-3,
+            tv_weights=(2e-2, 3e-2, 4e-2, 5e-2, 6e-2, 8e-2, 1.2e-1),
         ),
     )
 }

@@ -18,6 +18,7 @@ from stabtest import tensors
 from stabtest.operators import masks
 
 SMALL = {
+    "dncnn": {"width": 4, "layers": 3},
     "unet": {"width": 4, "depth": 2},
     "cascade": {"cascades": 2, "layers": 2, "width": 4},
     "automap": {"size": 32, "hidden": 20, "width": 4},

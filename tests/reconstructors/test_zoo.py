@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 import reconstructors
 from experiments.training.evaluate import by_ones, held_out
 from experiments.training.recipes import HELD_OUT_SEED, RECIPES, TRAINING_SEED, TUNING_SEED
+from reconstructors.lecture.filters import GaussianFilter, MedianFilter
 from reconstructors.lecture.shelf import SHELF
 from reconstructors.tv import TotalVariation
 from reconstructors.zoo import WAVELET_WEIGHT, read_card
@@ -20,7 +21,7 @@ from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
 
-NETWORKS = ["automap-mri", "cascade-mri", "dagan-mri", "fbpconvnet-ell50", "unet-mri"]
+NETWORKS = ["automap-mri", "cascade-mri", "dagan-mri", "dncnn-denoise", "fbpconvnet-ell50", "unet-mri"]
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
@@ -92,6 +93,18 @@ def test_held_out_figures_of_the_card_come_back(name):
     tv = TotalVariation(weight=card["tv"]["weight"], iterations=card["tv"]["iterations"])
     assert (scores[:4] > psnr(by_ones(lambda v: tv(v, operator), y[:4]), truth[:4])).all()
     assert card["psnr_gain_over_tv_db"]["interval_95"][0] > 0
+
+
+def test_denoiser_is_held_against_both_filters_with_the_widths_of_the_card():
+    recipe, card = RECIPES["dncnn-denoise"], read_card("dncnn-denoise")["held_out"]
+    truth, y = held_out(recipe, recipe.build_operator(), seed=HELD_OUT_SEED, count=card["images"])
+    filters = {
+        "gaussian": GaussianFilter(width=card["gaussian"]["pixels"]),
+        "median": MedianFilter(size=card["median"]["pixels"]),
+    }
+    for name, each in filters.items():
+        assert psnr(each(y), truth).mean().item() == pytest.approx(card["psnr_db"][name], abs=0.01)
+        assert card["psnr_db"]["direct"] < card["psnr_db"][name] < card["psnr_db"]["network"]
 
 
 def row_of(name: str, card: dict) -> str:
