@@ -377,6 +377,17 @@ def test_a_defect_is_neither_a_verdict_nor_a_users_mistake(project, monkeypatch)
     assert "defect of the tool" in result.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGPIPE")
+def test_a_reader_that_has_enough_is_no_defect():
+    """As ``stabtest zoo | head -1``."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "stabtest", "zoo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    child.stdout.close()
+    assert child.stderr.read() == ""
+    assert child.wait(60) == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_audit_is_status_3_and_goes_on(project, number):
     (project / "tiny.toml").write_text(CONFIG.replace("count = 1", "count = 40"))

@@ -219,6 +219,30 @@ def replay(
 
 @app.command()
 @guarded
+def export(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the images go.")] = Path("stabtest-images"),
+    observers: Annotated[
+        bool, typer.Option("--observers", help="Also what the observers of [detectability] look at, with their scores.")
+    ] = False,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> int:
+    """Write truths and reconstructions, and images with and without lesions, as MetaImage (.mhd, .raw) for other programs."""
+    from stabtest.audit import load_config
+    from stabtest.audit.conduct import one_thread
+    from stabtest.audit.export import export_images
+    from stabtest.audit.subject import load_subjects
+
+    loaded = load_config(config)
+    subjects = load_subjects(loaded, device=_check_device(device))
+    with one_thread():
+        export_images(loaded, subjects, out, observers=observers, device=device, progress=typer.echo)
+    return 0
+
+
+@app.command()
+@guarded
 def zoo(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the card of this one.")] = None,
     debug: Debug = False,

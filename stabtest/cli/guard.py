@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 import threading
@@ -44,6 +45,10 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
             status = WRONG
         except KeyboardInterrupt:
             typer.echo("stabtest: interrupted; what is done is kept, the same command goes on from there", err=True)
+            status = INCOMPLETE
+        except BrokenPipeError:
+            # Whoever read the output has stopped ('| head'); the interpreter must not try to flush into it again at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = INCOMPLETE
         except Exception:
             traceback.print_exc()

@@ -5,13 +5,14 @@
 - `channels`, `observers`: who looks at them.
 - `figures`: AUC and d', each with bounds.
 - `psychometric`, `contrast_detail`: from AUCs to the contrast that a lesion needs.
-- `export`: images and scores for other people's tools.
+- `export`, `metaimage`: images and scores for other people's tools.
 """
 
 from stabtest.stability.detectability.contrast_detail import SmallestDiameter, compare, smallest_diameter, thresholds
 from stabtest.stability.detectability.detection import DetectabilityTest, Study
-from stabtest.stability.detectability.export import Encoding, export_study, fitting_encoding
+from stabtest.stability.detectability.export import export_pairs, export_study
 from stabtest.stability.detectability.figures import Figure, auc, auc_of, detectability_index, detectability_of
+from stabtest.stability.detectability.metaimage import Encoding, fitting_encoding
 from stabtest.stability.detectability.observers import HotellingObserver, TemplateObserver, hotelling, non_prewhitening
 from stabtest.stability.detectability.psychometric import Psychometric, fit
 
@@ -29,6 +30,7 @@ __all__ = [
     "compare",
     "detectability_index",
     "detectability_of",
+    "export_pairs",
     "export_study",
     "fit",
     "fitting_encoding",

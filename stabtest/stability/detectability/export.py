@@ -1,7 +1,7 @@
 """Images and scores in files, so that other people's observers can read them.
 
-The images go out as MetaImage (Kitware, *MetaIO*: the format of ITK): a text header ``.mhd`` and one ``.raw`` file an image,
-little-endian, rows one after another, in the layout of the FDA's LCD-CT tool for low-contrast detectability:
+The images go out as MetaImage (`stabtest.stability.detectability.metaimage`), in the layout of the FDA's LCD-CT tool for low-contrast
+detectability:
 
     FOLDER/signal_absent/signal_absent_001.raw ... signal_absent.mhd
     FOLDER/signal_present/signal_present_001.raw ... signal_present.mhd
@@ -9,9 +9,8 @@ little-endian, rows one after another, in the layout of the FDA's LCD-CT tool fo
     FOLDER/scores.csv                                  observer, image, kind, score
     FOLDER/export.json                                 what the numbers mean
 
-The header gives the files by a pattern, ``signal_absent_%03d.raw 1 N 1``. In int16, ``intensity = slope * stored + offset``; slope and
-offset are in the JSON file and in the header (``ElementToIntensityFunctionSlope``, ``...Offset``: standard fields, which many readers
-ignore). ``float32`` needs neither. The k-th image with and the k-th without the lesion are numbered alike and share no noise.
+Slope and offset of int16 are in the JSON file and in the header. The k-th image with and the k-th without the lesion are numbered alike
+and share no noise.
 """
 
 from __future__ import annotations
@@ -19,97 +18,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from stabtest.errors import ConfigError, DataError
+from stabtest.errors import DataError
+from stabtest.stability.detectability.metaimage import Encoding, header, write, write_stack
 from stabtest.stability.detectability.observers import Array, magnitudes
-
-Element = Literal["float32", "int16"]
-
-_ELEMENTS: Mapping[Element, tuple[str, str]] = {"float32": ("<f4", "MET_FLOAT"), "int16": ("<i2", "MET_SHORT")}
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How an intensity is stored.
-
-    Parameters
-    ----------
-    element
-        ``"float32"``, or ``"int16"`` as ``round((intensity - offset) / slope)``.
-    slope, offset
-        Of int16; 1 and 0 for float32.
-
-    Raises
-    ------
-    ConfigError
-        If the element is another, the slope is not positive, or float32 is scaled.
-
-    Examples
-    --------
-    >>> Encoding("int16", slope=1.0, offset=-1000.0).store(np.array([[-1000.0, 40.0]])).tolist()
-    [[0, 1040]]
-    """
-
-    element: Element = "float32"
-    slope: float = 1.0
-    offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.element not in _ELEMENTS:
-            raise ConfigError("export: element", expected=" or ".join(_ELEMENTS), came=repr(self.element))
-        if not 0 < self.slope < math.inf or not math.isfinite(self.offset):
-            raise ConfigError("export", expected="a positive slope and a finite offset", came=f"{self.slope}, {self.offset}")
-        if self.element == "float32" and (self.slope, self.offset) != (1.0, 0.0):
-            raise ConfigError("export: float32", expected="slope 1 and offset 0", came=f"{self.slope}, {self.offset}")
-
-    def store(self, values: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-        """Intensities as they are written.
-
-        Raises
-        ------
-        DataError
-            If a number is not finite, or lies outside of what int16 holds.
-        """
-        if not np.isfinite(values).all():
-            raise DataError("export", expected="finite numbers", came="NaN or infinity")
-        stored = np.round((values - self.offset) / self.slope) if self.element == "int16" else values
-        if self.element == "int16" and not (stored.min() >= -32768 and stored.max() <= 32767):
-            low, high = (self.slope * n + self.offset for n in (-32768, 32767))
-            raise DataError(
-                "export as int16",
-                expected=f"intensities from {low:g} to {high:g}",
-                came=f"{values.min():g} to {values.max():g}",
-                remedy="choose slope and offset for this range, see fitting_encoding",
-            )
-        with np.errstate(over="ignore"):
-            written = stored.astype(_ELEMENTS[self.element][0])
-        if not np.isfinite(written).all():
-            raise DataError("export as float32", expected="intensities below 3.4e38", came=f"{np.abs(values).max():g}")
-        return written
-
-
-def fitting_encoding(images: Tensor) -> Encoding:
-    """The int16 encoding that spans the range of these images; rounding is then at most ``range / 131 000``.
-
-    Examples
-    --------
-    >>> import torch
-    >>> fitting = fitting_encoding(torch.tensor([[[[0.0, 65000.0]]]]))
-    >>> fitting.slope, fitting.offset
-    (1.0, 32500.0)
-    """
-    values = magnitudes(images)
-    low, high = float(values.min()), float(values.max())
-    return Encoding("int16", slope=(high - low) / 65000 if high > low else 1.0, offset=(low + high) / 2)
 
 
 def export_study(
@@ -150,7 +67,7 @@ def export_study(
     Raises
     ------
     DataError
-        If shapes or numbers do not match, or an intensity cannot be stored.
+        If shapes or numbers do not match, an intensity cannot be stored or a file not be written.
 
     Examples
     --------
@@ -182,22 +99,65 @@ def export_study(
     }
     shown = None if truth is None else encoding.store(magnitudes(truth)[:, 0].numpy())
     for kind, stack in stacks.items():
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        for k, image in enumerate(stack, 1):
-            _write(folder / kind / f"{kind}_{k:03d}.raw", image.tobytes())
-        pattern = f"{kind}_%03d.raw 1 {len(stack)} 1"
-        _write(folder / kind / f"{kind}.mhd", header(stack.shape, encoding, spacing=spacing, files=pattern).encode("ascii"))
+        write_stack(folder, kind, stack, encoding, spacing=spacing)
     if shown is not None:
-        _write(folder / "ground_truth.raw", shown.tobytes())
-        _write(
+        write(folder / "ground_truth.raw", shown.tobytes())
+        write(
             folder / "ground_truth.mhd",
             header(shown.shape[1:], encoding, spacing=spacing, files="ground_truth.raw").encode("ascii"),
         )
     if scores:
-        _write(folder / "scores.csv", _table(scores).encode("ascii"))
+        write(folder / "scores.csv", _table(scores).encode("ascii"))
+    return _describe(folder, absent, encoding, about)
+
+
+def export_pairs(
+    folder: Path,
+    stacks: Mapping[str, Tensor],
+    *,
+    spacing: float = 1.0,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write stacks of images that belong together, such as truths and what several methods make of their measurements.
+
+    Parameters
+    ----------
+    folder
+        Where; made if it is not there. ``folder/NAME/NAME_%03d.raw`` is written for each stack, in float32.
+    stacks
+        By name, ``(N, 1, H, W)`` each, real or complex (magnitudes are written); the k-th images belong together.
+    spacing
+        Side of a pixel.
+    about
+        What else the JSON file should say.
+
+    Returns
+    -------
+    Path
+        The JSON file, which is written last.
+
+    Raises
+    ------
+    DataError
+        If shapes do not match, a number is not finite or a file cannot be written.
+    """
+    encoding = Encoding()
+    shapes = {tuple(stack.shape) for stack in stacks.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 4:
+        raise DataError(
+            "export", expected="stacks of one shape (N, 1, H, W)", came=", ".join(map(str, sorted(shapes))) or "none"
+        )
+    stored = {name: encoding.store(magnitudes(stack)[:, 0].numpy()) for name, stack in stacks.items()}
+    for name, stack in stored.items():
+        write_stack(folder, name, stack, encoding, spacing=spacing)
+    return _describe(folder, next(iter(stacks.values())), encoding, about)
+
+
+def _describe(folder: Path, images: Tensor, encoding: Encoding, about: Mapping[str, Any] | None) -> Path:
+    """``export.json``, what the numbers mean; written last."""
     said = {
-        "images": len(absent),
-        "shape": list(absent.shape[-2:]),
+        "images": len(images),
+        "shape": list(images.shape[-2:]),
         "element": encoding.element,
         "byte_order": "little-endian",
         "slope": encoding.slope,
@@ -206,45 +166,8 @@ def export_study(
         "about": dict(about or {}),
     }
     path = folder / "export.json"
-    _write(path, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode("utf-8"))
+    write(path, (json.dumps(said, indent=2, sort_keys=True) + "\n").encode("utf-8"))
     return path
-
-
-def header(shape: Sequence[int], encoding: Encoding, *, spacing: float, files: str) -> str:
-    """The text of a MetaImage header.
-
-    Parameters
-    ----------
-    shape
-        Slowest axis first, as arrays have it; MetaImage counts the other way.
-    encoding
-        Of the raw files.
-    spacing
-        Side of a pixel; slices of a stack are 1 apart.
-    files
-        ``ElementDataFile``: a name or a pattern.
-
-    Examples
-    --------
-    >>> print(header((2, 4, 6), Encoding(), spacing=0.5, files="a_%03d.raw 1 2 1").splitlines()[2])
-    DimSize = 6 4 2
-    """
-    axes = len(shape)
-    lines = [
-        "ObjectType = Image",
-        f"NDims = {axes}",
-        f"DimSize = {' '.join(str(n) for n in reversed(shape))}",
-        f"ElementType = {_ELEMENTS[encoding.element][1]}",
-        f"ElementSpacing = {' '.join([f'{spacing:g}', f'{spacing:g}', '1'][:axes])}",
-        "BinaryData = True",
-        "BinaryDataByteOrderMSB = False",
-        "ElementByteOrderMSB = False",
-        "CompressedData = False",
-        f"ElementToIntensityFunctionSlope = {encoding.slope!r}",
-        f"ElementToIntensityFunctionOffset = {encoding.offset!r}",
-        f"ElementDataFile = {files}",  # by the rules of the format the last line
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _table(scores: Mapping[str, tuple[Array, Array]]) -> str:
@@ -255,10 +178,3 @@ def _table(scores: Mapping[str, tuple[Array, Array]]) -> str:
         for kind, values in zip(("absent", "present"), pair):
             writer.writerows([name, k, kind, repr(float(value))] for k, value in enumerate(values, 1))
     return text.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Written beside and renamed: nothing half-written stands under its final name."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(path)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stabtest.errors import ConfigError, DataError
-from stabtest.stability.detectability import Encoding, export_study, fitting_encoding
+from stabtest.stability.detectability import Encoding, export_pairs, export_study, fitting_encoding
 
 SHAPE = (6, 1, 5, 8)
 
@@ -120,3 +120,18 @@ def test_what_does_not_belong_together(tmp_path, study):
 def test_impossible_encodings(arguments):
     with pytest.raises(ConfigError, match="export"):
         Encoding(**arguments)
+
+
+def test_pairs_are_numbered_alike(tmp_path, study):
+    absent, present = study
+    export_pairs(tmp_path, {"truth": absent, "net": present}, spacing=2.0)
+    for name, images in (("truth", absent), ("net", present)):
+        stored, _, keys = read_meta_image(tmp_path / name / f"{name}.mhd")
+        assert np.array_equal(stored, images[:, 0].numpy())
+        assert keys["ElementSpacing"] == "2 2 1"
+
+
+def test_pairs_of_other_shapes_are_none(tmp_path, study):
+    with pytest.raises(DataError, match="one shape"):
+        export_pairs(tmp_path / "a", {"truth": study[0], "net": study[1][:2]})
+    assert not (tmp_path / "a").exists()
