@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from experiments.training.recipes import Recipe
+from experiments.training.robust import jitter
 from stabtest.operators.base import LinearOperator
 from stabtest.operators.fourier import Fourier, ifft2c
 from stabtest.operators.radon import Radon
@@ -61,10 +62,22 @@ def augment(truth: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def add_noise(
-    measurement: Tensor, truth: Tensor, recipe: Recipe, operator: LinearOperator, *, generator: torch.Generator
+    measurement: Tensor,
+    truth: Tensor,
+    recipe: Recipe,
+    operator: LinearOperator,
+    *,
+    generator: torch.Generator,
+    jittered: bool = False,
 ) -> Tensor:
-    """Gaussian noise on the measured samples; complex noise has the given standard deviation in modulus."""
+    """Gaussian noise on the measured samples; complex noise has the given standard deviation in modulus.
+
+    ``jittered`` draws the level of each image as `Recipe.noise_up_to` says, for training; without one it changes nothing.
+    """
     reference = measurement if recipe.modality == "ct" else truth
     level = recipe.noise * reference.abs().flatten(1).amax(1).reshape(-1, 1, 1, 1)
+    if jittered and recipe.noise_up_to is not None:
+        levels = jitter(recipe.noise, recipe.noise_up_to, len(truth), generator=generator)
+        level = level * levels.reshape(-1, 1, 1, 1) / recipe.noise
     noise = torch.randn(measurement.shape, dtype=measurement.dtype, generator=generator)
     return measurement + operator.restrict(level * noise)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from experiments.training.data import add_noise, simulate
 from experiments.training.recipes import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED, Recipe
+from reconstructors import zoo
 from reconstructors.lecture.filters import GaussianFilter, MedianFilter
 from reconstructors.primal_dual import PrimalDual
 from reconstructors.tv import TotalVariation
@@ -41,6 +42,11 @@ DESCRIPTIONS = {
     "convolutions; single-coil Cartesian MRI with 4x undersampling, trained on head phantoms, for one size and mask only.",
     "dagan-mri": "DAGAN (Yang et al. 2018): residual U-Net after zero-filling, trained against a discriminator with pixel, k-space and "
     "feature losses (features of the discriminator instead of VGG), single-coil Cartesian MRI with 4x undersampling, head phantoms.",
+    "unet-mri-jittered": "The network of unet-mri, trained on with noise of up to ten times the level of its scan (jittering; Krainovic et al. "
+    "2023).",
+    "unet-mri-adversarial": "The network of unet-mri, trained on with adversarial perturbations of its input of up to 5 % (Raj et al. 2020).",
+    "unet-mri-spectral": "The network of unet-mri without normalisation, each layer of a certified norm of at most 1 (spectral normalisation of "
+    "the maps of images; Gouk et al. 2021).",
     "dncnn-denoise": "Residual DnCNN (Zhang et al. 2017) in the size of Unser's lecture, 1-32-32-32-32-32-1: removes Gaussian noise of standard "
     "deviation 20/255 of the largest value from real images, trained on the magnitudes of head phantoms.",
 }
@@ -159,6 +165,23 @@ def _pixels(chosen: GaussianFilter | MedianFilter) -> float:
     return chosen.width if isinstance(chosen, GaussianFilter) else chosen.size
 
 
+def _particulars(recipe: Recipe) -> dict[str, str]:
+    """What a recipe has beyond the usual."""
+    found: dict[str, str] = {}
+    if recipe.start_from:
+        weights = zoo.HERE / "weights" / zoo.read_card(recipe.start_from)["weights"]
+        found["start"] = f"weights of {recipe.start_from}, SHA-256 {hashlib.sha256(weights.read_bytes()).hexdigest()}"
+    if recipe.noise_up_to is not None:
+        found["jitter"] = f"noise level of each image uniform between {recipe.noise:g} and {recipe.noise_up_to:g}"
+    if recipe.attack_radius:
+        found["adversary"] = (
+            f"projected gradient ascent, {recipe.attack_steps} steps from a random start, radius {recipe.attack_radius:g} of the input's norm"
+        )
+    if recipe.norm_limit is not None:
+        found["layers"] = f"norm of each at most {recipe.norm_limit:g}: estimated in training, certified in the weights"
+    return found
+
+
 def write(network: nn.Module, recipe: Recipe, folder: Path, metrics: dict[str, object], *, to: Path, threads: int) -> None:
     """Weights as safetensors and the model card as JSON, under ``to / weights`` and ``to / cards``."""
     weights = to / "weights" / f"{recipe.name}.safetensors"
@@ -184,6 +207,7 @@ def write(network: nn.Module, recipe: Recipe, folder: Path, metrics: dict[str, o
             "data": f"{recipe.images} {recipe.phantom} phantoms, seeds {TRAINING_SEED} to {TRAINING_SEED + recipe.images - 1}, simulated on a "
             "grid twice as fine" + ("; mirrored, turned, random global phase" if recipe.modality == "mri" else ""),
             "loss": LOSSES[recipe.objective],
+            **_particulars(recipe),
             "optimiser": f"AdamW, one-cycle learning rate up to {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
             "steps": recipe.steps,
             "batch": recipe.batch,

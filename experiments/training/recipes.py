@@ -40,7 +40,7 @@ class Recipe:
     noise: float
     channels: Literal["real-imag", "native"]
     scale: Literal["max", "none"]
-    network: dict[str, float]
+    network: dict[str, float | None]
     images: int
     steps: int
     architecture: Architecture = "unet"
@@ -52,6 +52,15 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-5
     seed: int = 0
+    start_from: str = ""
+    """Network of the zoo whose weights are the start; empty: random ones."""
+    noise_up_to: float | None = None
+    """Largest noise level of a jittered training (`experiments.training.robust`)."""
+    attack_radius: float = 0.0
+    """Radius of an adversarial training, over the norm of the input; 0: none."""
+    attack_steps: int = 3
+    norm_limit: float | None = None
+    """Largest norm of a layer (`experiments.training.spectral`); without one: any."""
     full_precision_from: float = 0.85
     """Share of the steps after which training leaves bfloat16 for float32."""
     tv_weights: tuple[float, ...] = field(default=())
@@ -163,6 +172,56 @@ RECIPES = {
             network={"channels": 2, "width": 16, "depth": 3},
             images=2000,
             steps=3500,
+            tv_weights=_TV_WEIGHTS_MRI,
+        ),
+        Recipe(
+            name="unet-mri-jittered",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_CARTESIAN,
+            noise=0.01,
+            channels="real-imag",
+            scale="max",
+            network={"channels": 2, "width": 16, "depth": 3},
+            start_from="unet-mri",
+            noise_up_to=0.1,
+            images=2000,
+            steps=2000,
+            learning_rate=1e-3,
+            tv_weights=_TV_WEIGHTS_MRI,
+        ),
+        Recipe(
+            name="unet-mri-adversarial",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_CARTESIAN,
+            noise=0.01,
+            channels="real-imag",
+            scale="max",
+            network={"channels": 2, "width": 16, "depth": 3},
+            start_from="unet-mri",
+            attack_radius=0.05,
+            images=2000,
+            steps=1000,
+            learning_rate=1e-3,
+            tv_weights=_TV_WEIGHTS_MRI,
+        ),
+        Recipe(
+            name="unet-mri-spectral",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_CARTESIAN,
+            noise=0.01,
+            channels="real-imag",
+            scale="max",
+            network={"channels": 2, "width": 16, "depth": 3, "norm": None},
+            norm_limit=1.0,
+            images=2000,
+            steps=3000,
+            weight_decay=0.0,
             tv_weights=_TV_WEIGHTS_MRI,
         ),
         Recipe(

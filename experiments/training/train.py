@@ -19,6 +19,10 @@ from torch import Tensor, nn
 from experiments.training.data import Images, add_noise, augment, simulate
 from experiments.training.objectives import make_objective
 from experiments.training.recipes import TRAINING_SEED, Recipe
+from experiments.training.robust import to_channels as complex_to_channels
+from experiments.training.robust import worst_input
+from experiments.training.spectral import limit_norms, settle
+from reconstructors import load
 from reconstructors.architectures import build
 from reconstructors.layout import largest
 from stabtest.operators.base import LinearOperator
@@ -28,7 +32,7 @@ CHECKPOINT_EVERY = 500
 
 def to_channels(image: Tensor) -> Tensor:
     """Complex ``(B, 1, H, W)`` to real ``(B, 2, H, W)``; real images stay."""
-    return torch.cat([image.real, image.imag], dim=1) if image.is_complex() else image
+    return complex_to_channels(image) if image.is_complex() else image
 
 
 def make_batch(
@@ -40,7 +44,7 @@ def make_batch(
     if recipe.modality == "mri":
         truth = augment(truth, generator=generator)
         measurement = operator.forward(truth)
-    y = add_noise(measurement, truth, recipe, operator, generator=generator)
+    y = add_noise(measurement, truth, recipe, operator, generator=generator, jittered=True)
     start = operator.pseudo_inverse(y)
     if recipe.takes != "pseudo_inverse":
         return y, to_channels(truth)
@@ -54,6 +58,19 @@ def apply(network: nn.Module, recipe: Recipe, source: Tensor, operator: LinearOp
         return network(source.contiguous(memory_format=torch.channels_last))
     size = largest(operator.pseudo_inverse(source)) if recipe.scale == "max" else torch.ones(1)
     return to_channels(network(source / size, operator) * size)
+
+
+def initial(recipe: Recipe) -> nn.Module:
+    """The network before its first step: random weights, or those of another network of the zoo."""
+    torch.manual_seed(recipe.seed)
+    network = build(recipe.architecture, recipe.network)
+    if recipe.start_from:
+        module = load(recipe.start_from).module
+        assert module is not None, f"{recipe.start_from} has no weights"
+        network.load_state_dict(module.state_dict())
+    if recipe.norm_limit is not None:
+        limit_norms(network, limit=recipe.norm_limit)
+    return network.to(memory_format=torch.channels_last).train()
 
 
 def load_images(recipe: Recipe, operator: LinearOperator, folder: Path) -> Images:
@@ -88,8 +105,7 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
     images = load_images(recipe, operator, folder)
     print(f"{recipe.name}: {recipe.images} phantoms in {time.perf_counter() - began:.0f} s", flush=True)
 
-    torch.manual_seed(recipe.seed)
-    network = build(recipe.architecture, recipe.network).to(memory_format=torch.channels_last).train()
+    network = initial(recipe)
     objective = make_objective(recipe, operator)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -113,6 +129,17 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
             source, target = make_batch(recipe, operator, images, generator=generator)
             low = step < recipe.full_precision_from * recipe.steps
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+                if recipe.attack_radius:
+                    source = worst_input(
+                        network,
+                        lambda z: apply(network, recipe, z, operator),
+                        source,
+                        target,
+                        operator,
+                        radius=recipe.attack_radius,
+                        steps=recipe.attack_steps,
+                        generator=generator,
+                    )
                 estimate = apply(network, recipe, source, operator).float()
             loss, terms = objective.loss(estimate, target)
             optimiser.zero_grad(set_to_none=True)
@@ -141,4 +168,6 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
                     partial,
                 )
                 partial.replace(checkpoint)
+    if recipe.norm_limit is not None:
+        settle(network, limit=recipe.norm_limit)
     return network.eval()

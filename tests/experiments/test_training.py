@@ -25,7 +25,7 @@ SMALL = {
 }
 TINY = {
     name: dataclasses.replace(
-        recipe, size=32, images=4, steps=6, batch=2, network={**recipe.network, **SMALL[recipe.architecture]}
+        recipe, size=32, images=4, steps=6, batch=2, start_from="", network={**recipe.network, **SMALL[recipe.architecture]}
     )
     for name, recipe in RECIPES.items()
 }

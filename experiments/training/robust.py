@@ -1,0 +1,104 @@
+r"""What makes a training robust: more noise than the scan has, or the worst noise of a given size.
+
+*Jittering* draws the noise level of each image anew, uniformly between that of the scan and a larger one: A. Krainovic, M. Soltanolkotabi,
+R. Heckel, *Learning provably robust estimators for inverse problems via jittering*, NeurIPS 2023 (one fixed larger level there; a range here, so
+that the clean scan stays in the training).
+
+*Adversarial training* replaces each input by the worst one that a short search finds,
+
+    min_theta  E  max_{||e|| <= r ||z||}  ||f_theta(z + e) - x||^2,
+
+A. Raj, Y. Bresler, B. Li, *Improving robustness of deep-learning-based image reconstruction*, ICML 2020; F. Caliva, K. Cheng, R. Shah, V. Pedoia,
+*Adversarial robust training of deep learning MRI reconstruction models*, 2021. Here ``z`` is the direct reconstruction that the network
+sees and ``e`` lies in the range of ``A*``: with ``A A* = M`` for one coil, such ``e = A* d`` has the norm of the perturbation ``d`` of the
+measured samples, so that ``r`` is the relative radius of `stabtest.search`. The search is projected gradient ascent from a random start with
+steps of fixed length (A. Madry et al., ICLR 2018), on the network as it is used (batch normalisation by its running statistics); the scale
+of the image is kept from before the perturbation. It is weaker than the search of an audit: what a training of few steps withstands says
+nothing about more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from stabtest.operators.base import LinearOperator
+from stabtest.tensors import norm
+
+RELATIVE_STEP = 0.6
+"""Length of a step over the radius."""
+
+
+def jitter(level: float, largest: float, count: int, *, generator: torch.Generator) -> Tensor:
+    """Noise levels ``(count,)``, uniform between the two.
+
+    Examples
+    --------
+    >>> levels = jitter(0.01, 0.05, 1000, generator=torch.Generator().manual_seed(0))
+    >>> bool(levels.min() >= 0.01), bool(levels.max() <= 0.05)
+    (True, True)
+    """
+    return level + (largest - level) * torch.rand(count, generator=generator)
+
+
+def to_image(channels: Tensor) -> Tensor:
+    """Real ``(B, 2, H, W)`` to complex ``(B, 1, H, W)``."""
+    return torch.complex(channels[:, :1], channels[:, 1:])
+
+
+def to_channels(image: Tensor) -> Tensor:
+    """Complex ``(B, 1, H, W)`` to real ``(B, 2, H, W)``."""
+    return torch.cat([image.real, image.imag], dim=1)
+
+
+def worst_input(
+    network: nn.Module,
+    apply: Callable[[Tensor], Tensor],
+    source: Tensor,
+    target: Tensor,
+    operator: LinearOperator,
+    *,
+    radius: float,
+    steps: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """The input near ``source`` with the largest error that the ascent finds, image by image.
+
+    Parameters
+    ----------
+    network
+        In training; put into evaluation mode for the search and back.
+    apply
+        The network on an input, real channels ``(B, 2, H, W)``.
+    source, target
+        Direct reconstruction and truth, ``(B, 2, H, W)``.
+    operator
+        Single-coil Fourier measurements.
+    radius
+        Over the norm of ``source``.
+    steps
+        Of the ascent; each costs a gradient.
+    generator
+        For the start.
+    """
+
+    def feasible(error: Tensor) -> Tensor:
+        measured = to_channels(operator.adjoint(operator.forward(to_image(error))))
+        size = norm(measured).reshape(-1, 1, 1, 1)
+        return measured * (limit / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_max(1)
+
+    def direction(change: Tensor) -> Tensor:
+        return limit * change / norm(change).reshape(-1, 1, 1, 1).clamp_min(torch.finfo(change.dtype).tiny)
+
+    limit = radius * norm(source).reshape(-1, 1, 1, 1)
+    error = feasible(direction(torch.randn(source.shape, generator=generator)))
+    network.eval()
+    for _ in range(steps):
+        error.requires_grad_(True)
+        loss = (apply(source + error).float() - target).square().sum()
+        (gradient,) = torch.autograd.grad(loss, error)
+        error = feasible(error.detach() + RELATIVE_STEP * direction(gradient))
+    network.train()
+    return source + error.detach()

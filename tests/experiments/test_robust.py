@@ -1,0 +1,73 @@
+"""Robust training: the inputs that it shows the network are feasible and worse, and the noise levels are those stated."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from experiments.training.data import add_noise, simulate
+from experiments.training.recipes import RECIPES
+from experiments.training.robust import to_channels, to_image, worst_input
+from reconstructors.unet import UNet
+from stabtest import tensors
+
+RECIPE = dataclasses.replace(RECIPES["unet-mri-adversarial"], size=32)
+
+
+@pytest.fixture(scope="module")
+def setting():
+    operator = RECIPE.build_operator()
+    images = simulate(RECIPE, operator, first_seed=1, count=3)
+    torch.manual_seed(0)
+    network = UNet(channels=2, width=4, depth=2).train()
+    return network, to_channels(operator.pseudo_inverse(images.measurement)), to_channels(images.truth), operator
+
+
+def attacked(setting, **changes):
+    network, source, target, operator = setting
+    settings = {"radius": 0.05, "steps": 3, "generator": torch.Generator().manual_seed(0), **changes}
+    return worst_input(network, network, source, target, operator, **settings)
+
+
+def test_perturbation_is_in_the_ball_and_on_the_measured_samples(setting):
+    _, source, _, operator = setting
+    change = attacked(setting) - source
+    assert (tensors.norm(change) <= 0.05 * tensors.norm(source) * (1 + 1e-5)).all()
+    measured = to_channels(operator.adjoint(operator.forward(to_image(change))))
+    torch.testing.assert_close(measured, change, rtol=0, atol=1e-6)
+
+
+def test_it_is_worse_than_noise_of_the_same_size(setting):
+    network, _, target, _ = setting
+    error = {}
+    for name, steps in (("start", 0), ("searched", 5)):
+        there = attacked(setting, steps=steps)
+        network.eval()
+        error[name] = tensors.norm(network(there) - target)
+    assert (error["searched"] > error["start"]).all()
+
+
+def test_the_training_goes_on_as_it_was(setting):
+    network, *_ = setting
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    attacked(setting)
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_jitter_draws_between_the_levels_and_only_in_training():
+    recipe = dataclasses.replace(RECIPES["unet-mri-jittered"], size=32)
+    operator = recipe.build_operator()
+    images = simulate(recipe, operator, first_seed=1, count=1)
+    truth, measured = images.truth.expand(200, -1, -1, -1), images.measurement.expand(200, -1, -1, -1)
+
+    def levels(**kind):
+        y = add_noise(measured, truth, recipe, operator, generator=torch.Generator().manual_seed(0), **kind)
+        return tensors.norm(y - measured) / operator.mask.sum() ** 0.5 / truth.abs().amax()
+
+    drawn, plain = levels(jittered=True), levels()
+    assert plain.std() < 0.05 * recipe.noise
+    assert drawn.min() < 1.3 * recipe.noise
+    assert drawn.max() > 0.9 * recipe.noise_up_to
+    assert drawn.mean().item() == pytest.approx((recipe.noise + recipe.noise_up_to) / 2, rel=0.1)
