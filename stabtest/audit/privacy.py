@@ -18,12 +18,16 @@ def public(value: Json) -> Json:
     --------
     >>> public({"files": ["/home/someone/scan.h5", "$DATA/scan.h5", "data/scan.h5"], "size": 128})
     {'files': ['scan.h5', '$DATA/scan.h5', 'data/scan.h5'], 'size': 128}
+    >>> public("python /home/someone/recon.py {measurements} {output}")
+    'python recon.py {measurements} {output}'
     """
     if isinstance(value, dict):
         return cast("Json", {key: public(inner) for key, inner in cast("dict[str, object]", value).items()})
     if isinstance(value, list):
         return cast("Json", [public(inner) for inner in cast("list[object]", value)])
     if isinstance(value, str):
+        if "{measurements}" in value:  # a command: each of its words
+            return cast("Json", " ".join(word if "{" in word else public(word) for word in value.split(" ")))
         for kind in (PurePosixPath, PureWindowsPath):
             if kind(value).is_absolute() and kind(value).name:
                 return cast("Json", kind(value).name)
@@ -56,7 +60,7 @@ def without_folders(text: str, config: Config) -> str:
     >>> without_folders("/home/someone/audit/scan.h5: damaged", config)
     'scan.h5: damaged'
     """
-    named = [*config.data.files, config.operator.mask.file, config.network.weights]
+    named = [*config.data.files, config.operator.mask.file, config.network.weights, config.network.file]
     folders = {config.path(name).parent for name in named if name is not None}
     folders |= {config.base_dir, Path.cwd(), Path.home()}
     for folder in sorted(map(str, folders), key=len, reverse=True):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +107,7 @@ def _direct(y: Tensor, operator: LinearOperator) -> Tensor:
 def _under_test(config: Config, device: str) -> Subject:
     section = config.network
     if section.zoo is None:
-        return _own_network(config, device)
+        return _own_network(config, device) if section.factory is not None else _closed(config, device)
     entry = reconstructors.load(section.zoo)
     if entry.module is None:
         assert entry.make is not None
@@ -154,6 +156,44 @@ def _own_network(config: Config, device: str) -> Subject:
         intended_use=config.audit.intended_use or None,
     )
     return _network(section, module, options, item, device, {"factory": section.factory, "source": _source(config, module)})
+
+
+def _closed(config: Config, device: str) -> Subject:
+    """A network with its code in a file, or a program."""
+    section = config.network
+    options = {"takes": section.takes, "channels": section.channels, "scale": section.scale}
+    if section.file is not None:
+        path = config.path(section.file)
+        module: networks.Network = networks.load_executable(path, trusted=section.trusted)
+        sha256, settings = networks.sha256(path), {"file": section.file, "trusted": section.trusted}
+        description = "The user's network with its code in a file, which the user declared to be trusted."
+    else:
+        assert section.command is not None
+        module = networks.Program(
+            section.command, format=section.format, timeout=section.timeout, folder=Path(config.base_dir).resolve()
+        )
+        sha256, settings = _program_sha256(config), {"command": section.command, "format": section.format}
+        description = "The user's program, run for each image; no gradient can be had."
+    item = Item(
+        name=section.label,
+        role="under test",
+        description=description,
+        settings=public({**settings, **options}),
+        parameters=_parameters(module),
+        weights_file=public(section.file),
+        weights_sha256=sha256,
+        intended_use=config.audit.intended_use or None,
+    )
+    return _network(section, module, options, item, device, {**settings, "sha256": sha256})
+
+
+def _program_sha256(config: Config) -> str | None:
+    """Of the files that the command names: another program is another method. None where it names none that is there."""
+    words = shlex.split(str(config.network.command))
+    found = [config.path(word) for word in words if "{" not in word and config.path(word).is_file()]
+    program = shutil.which(words[0]) if words else None
+    files = sorted({*map(Path, filter(None, [program])), *found})
+    return digest([file_sha256(path) for path in files]) if files else None
 
 
 def _network(

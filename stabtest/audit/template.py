@@ -33,6 +33,9 @@ _ACTIVE = {
 """Keys that are set in the template, so that it runs as it is: the network and the measurement that it was trained for."""
 _EXAMPLES = {
     ("network", "factory"): '"my_network.py:make"',
+    ("network", "file"): '"my_network.pt2"',
+    ("network", "command"): '"my_recon {measurements} {output}"',
+    ("network", "timeout"): "60.0",
     ("network", "arguments"): "{ width = 32 }",
     ("network", "weights"): '"weights.safetensors"',
     ("network", "name"): '"my network"',

@@ -1,9 +1,11 @@
 """How a user's network is loaded, adapted to ``f(y, A) -> image``, and checked."""
 
 from stabtest.networks.channels import Channels
+from stabtest.networks.executable import load_executable
 from stabtest.networks.gates import check_network, require
 from stabtest.networks.load import load_factory, sha256
 from stabtest.networks.magnitude import Magnitude, comparable, returns_magnitude
+from stabtest.networks.program import Program
 from stabtest.networks.protocol import Network, Reconstructor
 from stabtest.networks.scaling import Scale
 from stabtest.networks.weights import LoadedWeights, load_weights
@@ -14,12 +16,14 @@ __all__ = [
     "LoadedWeights",
     "Magnitude",
     "Network",
+    "Program",
     "Reconstructor",
     "Scale",
     "Takes",
     "WrappedNetwork",
     "check_network",
     "comparable",
+    "load_executable",
     "load_factory",
     "load_weights",
     "require",

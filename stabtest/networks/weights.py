@@ -131,9 +131,13 @@ def _recognise_zip(path: Path) -> Kind:
         raise _not_weights(path, f"a damaged or truncated archive ({error})") from error
     tails = {name.split("/", 1)[-1] for name in names}
     if "constants.pkl" in tails and any(tail.startswith("code/") for tail in tails):
-        raise _not_weights(path, "a TorchScript program", remedy="save module.state_dict() instead")
+        raise _not_weights(
+            path, "a TorchScript program", remedy="save module.state_dict() instead, or give it as [network] file"
+        )
     if any("serialized_exported_program" in tail or tail.startswith("models/") for tail in tails):
-        raise _not_weights(path, "a torch.export program", remedy="save module.state_dict() instead")
+        raise _not_weights(
+            path, "a torch.export program", remedy="save module.state_dict() instead, or give it as [network] file"
+        )
     if "data.pkl" not in tails:
         raise _not_weights(path, "a zip archive without weights (NumPy's npz?)")
     return "torch"

@@ -206,7 +206,9 @@ def wrap(
             remedy="use scale = 'max' or 'none'",
         )
     if isinstance(module, nn.Module):
-        module.eval().requires_grad_(False)
+        module.eval()
+        for parameter in module.parameters():  # one by one: a TorchScript module cannot freeze itself
+            parameter.requires_grad_(False)
     return WrappedNetwork(module, takes, channels, scale)
 
 

@@ -10,6 +10,7 @@ from stabtest.findings import Criterion
 
 SETTINGS = [line for line in init_template().splitlines() if re.match(r"# [a-z_.]+ = ", line)]
 ALTERNATIVES = ("# factory", "# arguments", "# weights", "# takes", "# channels", "# scale")
+OF_A_FILE, OF_A_COMMAND = ("# file = ", "# trusted"), ("# command", "# format", "# timeout")
 
 
 def test_the_template_is_valid_as_it_stands():
@@ -42,6 +43,9 @@ def test_each_commented_key_can_be_set(line):
         text = text.replace("noise = 0.01\n", "")  # real data bring their own
     elif line.startswith("# mask.file"):
         text = re.sub(r"^mask\..*\n", "", text.replace(line, "FILE"), flags=re.M).replace("FILE", line[2:])
+    elif line.startswith((*OF_A_FILE, *OF_A_COMMAND)):
+        source = "file" if line.startswith(OF_A_FILE) else "command"
+        text = text.replace('zoo = "unet-mri"\n', "").replace(f'# {source} = "', f'{source} = "').replace(line, line[2:], 1)
     elif line.startswith(ALTERNATIVES):
         text = text.replace('zoo = "unet-mri"\n', "").replace('# factory = "', 'factory = "').replace(line, line[2:], 1)
     else:

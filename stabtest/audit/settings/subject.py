@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stabtest.audit.settings.base import Count, Positive, Section, Seed
+
+_ADAPTATION = {"takes", "channels", "scale"}
+_OF_ONE_SOURCE = {"arguments", "weights", "trusted", "format", "timeout"}
+_FITS: dict[str, set[str]] = {
+    "zoo": set(),
+    "factory": {"arguments", "weights"} | _ADAPTATION,
+    "file": {"trusted"} | _ADAPTATION,
+    "command": {"format", "timeout"} | _ADAPTATION,
+}
+"""Keys that make sense beside each source of a network."""
 
 
 class AuditSection(Section):
@@ -18,11 +29,22 @@ class AuditSection(Section):
 
 
 class NetworkSection(Section):
-    """The method under test: a network of the zoo, or a user's own through its factory."""
+    """The method under test: a network of the zoo, or a user's own: through its factory, as a file with its code, as a program."""
 
     zoo: str | None = Field(default=None, description="Name of a built-in reconstructor (`stabtest zoo` lists them).")
     factory: str | None = Field(
         default=None, description='Own network: "module:factory" or "path/to/file.py:factory", called to make the torch module.'
+    )
+    file: str | None = Field(
+        default=None, description="Own network with its code in it: a file of torch.jit.save or torch.export.save (.pt2)."
+    )
+    command: str | None = Field(
+        default=None, description='Own reconstruction as a program: "recon {measurements} {output}", run for each image.'
+    )
+    trusted: bool = Field(default=False, description="Whether the file is trusted: loading it runs what is in it.")
+    format: Literal["npy", "hdf5"] = Field(default="npy", description="Of the files that the command reads and writes.")
+    timeout: Positive | None = Field(
+        default=None, description="Seconds that the command may take for one image; no limit if not given."
     )
     arguments: dict[str, Any] = Field(default={}, description="Keyword arguments of the factory.")
     weights: str | None = Field(default=None, description="Weights: safetensors, or a state_dict saved by torch.save.")
@@ -39,16 +61,25 @@ class NetworkSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.zoo is None) == (self.factory is None):
-            raise ValueError("exactly one of zoo and factory")
-        adapted = sorted({"arguments", "weights", "takes", "channels", "scale"} & self.model_fields_set)
-        if self.zoo is not None and adapted:
-            raise ValueError(f"zoo alone, without {', '.join(adapted)}: a built-in reconstructor brings its own")
+        sources = [name for name in ("zoo", "factory", "file", "command") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError("exactly one of zoo, factory, file and command")
+        surplus = sorted(((_OF_ONE_SOURCE | _ADAPTATION) - _FITS[sources[0]]) & self.model_fields_set)
+        if self.zoo is not None and surplus:
+            raise ValueError(f"zoo alone, without {', '.join(surplus)}: a built-in reconstructor brings its own")
+        if surplus:
+            raise ValueError(
+                f"{sources[0]} without {', '.join(surplus)}, which belong{'s' if len(surplus) == 1 else ''} to another source"
+            )
         return self
 
     @property
     def label(self) -> str:
         """The name in the report."""
+        if self.file is not None:
+            return self.name or PurePath(self.file).stem
+        if self.command is not None:
+            return self.name or PurePath((self.command.split() or ["program"])[0]).name
         return self.name or self.zoo or str(self.factory).rpartition(":")[2]
 
 

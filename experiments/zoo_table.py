@@ -1,0 +1,205 @@
+"""``python -m experiments.zoo_table``: the table of `reconstructors/README.md`.
+
+One row for each reconstructor that makes images of a scan. PSNR in dB, the mean over the forty held-out phantoms that each network's card was
+made on (never trained on, never tuned on), beside the direct linear reconstruction and total variation of the same measurements; the last column
+but one is the mean paired difference to total variation with its 95 % t interval. Trained networks: what their cards say, written by their
+training. Classical methods: reconstructed anew, with the settings that the zoo gives them.
+
+The last column is out of distribution: nothing here was trained or tuned on anything but phantoms. It is the PSNR against the full
+reconstruction of three real brain slices (single coil), or of one real tooth (CT), with that of total variation behind it, by the configurations of
+`experiments/real_data`; it needs the folder of measurements in ``STABTEST_DATA``, and is empty without.
+
+``--write`` puts the table between its two marks in the README; else it is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+import reconstructors
+from experiments.training.evaluate import by_ones, held_out
+from experiments.training.recipes import HELD_OUT_SEED, RECIPES
+from reconstructors import zoo
+from stabtest.audit.cases import case_names, make_case
+from stabtest.audit.config import Config
+from stabtest.audit.config_file import load_config
+from stabtest.audit.subject import load_reference, load_subjects
+from stabtest.metrics import psnr
+from stabtest.stability.cases import Case, Method
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "reconstructors" / "README.md"
+REAL = {"mri": ROOT / "experiments/real_data/brain.toml", "ct": ROOT / "experiments/real_data/tooth.toml"}
+SCANS = {"mri": "unet-mri", "ct": "fbpconvnet-ell50", "other": "dncnn-denoise"}
+"""The recipe whose held-out phantoms a classical method is scored on."""
+CLASSICAL = {
+    "zero-filled": ("mri",),
+    "fbp": ("ct",),
+    "cg-sense": ("mri",),
+    "sirt": ("ct",),
+    "tv": ("mri", "ct"),
+    "tgv": ("mri", "ct"),
+    "wavelet": ("mri", "ct"),
+    "firenet": ("mri",),
+    "gaussian-filter": ("other",),
+    "median-filter": ("other",),
+    "handcrafted-denoiser": ("other",),
+}
+MARKS = ("<!-- table: python -m experiments.zoo_table --write -->", "<!-- end of table -->")
+HEADER = "| reconstructor | scan | parameters | direct | TV | this | over TV [95 %] | real data (TV) |\n|---|---|---|---|---|---|---|---|\n"
+
+
+def row(name: str, modality: str, *, images: int) -> str:
+    """One row."""
+    scores = (
+        trained_scores(name) if (zoo.HERE / "cards" / f"{name}.json").exists() else classical_scores(name, modality, images)
+    )
+    mean, low, high = scores["gain"]
+    over = "-" if name == "tv" else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    values = [f"{scores[key]:.1f}" for key in ("direct", "tv", "own")]
+    real = real_scores(name, modality)
+    return f"| {' | '.join([f'`{name}`', scores['scan'], scores['parameters'], *values, over, real])} |\n"
+
+
+def trained_scores(name: str) -> dict[str, Any]:
+    """What the card says."""
+    card = zoo.read_card(name)
+    held = card["held_out"]
+    gain = held["psnr_gain_over_tv_db"]
+    return {
+        "scan": scan_words(card),
+        "parameters": f"{card['parameters']:,}".replace(",", " "),
+        "direct": held["psnr_db"]["direct"],
+        "tv": held["psnr_db"]["tv"],
+        "own": held["psnr_db"]["network"],
+        "gain": (gain["mean"], *gain["interval_95"]),
+    }
+
+
+def classical_scores(name: str, modality: str, images: int) -> dict[str, Any]:
+    """A method of the zoo with the settings that an audit gives it, on the held-out phantoms of a recipe."""
+    recipe = RECIPES[SCANS[modality]]
+    operator = recipe.build_operator()
+    truth, y = phantoms(recipe.name, images)
+    config = Config.model_validate({"network": {"zoo": name}, "operator": {"kind": _kind(modality), "size": recipe.size}})
+    method = load_subjects(config)[0].method
+    own = psnr(by_ones(lambda v: method(v, operator), y), truth).double()
+    tv = tv_scores(recipe.name, images)
+    difference = own - tv
+    half = float(stats.t.ppf(0.975, images - 1)) * difference.std().item() / images**0.5
+    return {
+        "scan": scan_words(zoo.read_card(recipe.name)),
+        "parameters": "-",
+        "direct": psnr(operator.pseudo_inverse(y), truth).mean().item(),
+        "tv": tv.mean().item(),
+        "own": own.mean().item(),
+        "gain": (difference.mean().item(), difference.mean().item() - half, difference.mean().item() + half),
+    }
+
+
+@cache
+def phantoms(scan: str, images: int) -> tuple[Tensor, Tensor]:
+    """Held-out truths and measurements of a recipe."""
+    recipe = RECIPES[scan]
+    return held_out(recipe, recipe.build_operator(), seed=HELD_OUT_SEED, count=images)
+
+
+@cache
+def tv_scores(scan: str, images: int) -> Tensor:
+    """PSNR of total variation with the weight of the card."""
+    from reconstructors.tv import TotalVariation
+
+    operator = RECIPES[scan].build_operator()
+    truth, y = phantoms(scan, images)
+    chosen = zoo.read_card(scan)["held_out"]["tv"]
+    method = TotalVariation(weight=chosen["weight"], iterations=chosen["iterations"])
+    return psnr(by_ones(lambda v: method(v, operator), y), truth).double()
+
+
+def real_scores(name: str, modality: str) -> str:
+    """Mean PSNR on the real images, with that of total variation; a dash where there are none for this scan."""
+    if modality not in REAL or not os.environ.get("STABTEST_DATA"):
+        return "-"
+    settings: dict[str, Any] = {}
+    if (zoo.HERE / "cards" / f"{name}.json").exists():
+        card = zoo.read_card(name)
+        if card["operator"].get("coils"):
+            return "-"
+        settings = {"size": card["size"]}
+    config = load_config(REAL[modality])
+    config = config.model_copy(
+        update={
+            "network": config.network.model_copy(update={"zoo": name}),
+            "operator": config.operator.model_copy(update=settings),
+        }
+    ).at(config.base_dir)
+    cases = [make_case(config, index) for index in range(len(case_names(config)))]
+    own = mean_psnr(load_subjects(config)[0].method, cases)
+    return f"{own:.1f} ({mean_psnr(load_reference(config).method, cases):.1f})"
+
+
+def mean_psnr(method: Method, cases: list[Case]) -> float:
+    """Over the cases, against their full reconstruction."""
+    with torch.no_grad():
+        found = [psnr(method(case.measurement, case.operator), case.reference_image).item() for case in cases]
+    return sum(found) / len(found)
+
+
+def scan_words(card: dict[str, Any]) -> str:
+    """The scan in a few words."""
+    operator, size = card["operator"], card["size"]
+    if operator["kind"] == "identity":
+        return f"denoising {size}, sigma {card['noise_level'] * 255:.0f}/255"
+    if operator["kind"] == "radon":
+        return f"CT {size}, {operator['angles']} views"
+    coils = f", {operator['coils']} coils" if operator.get("coils") else ""
+    return f"MRI {size}, {operator['acceleration']:g}x{coils}"
+
+
+def _kind(modality: str) -> str:
+    return {"mri": "fourier", "ct": "radon", "other": "identity"}[modality]
+
+
+def rows(names: list[str]) -> list[tuple[str, str]]:
+    """Names and modalities of the rows asked for, by modality, classical methods first."""
+    trained = {
+        name: zoo.read_card(name)["modality"]
+        for name in reconstructors.names()
+        if (zoo.HERE / "cards" / f"{name}.json").exists()
+    }
+    whole = [(name, kind) for name, kinds in CLASSICAL.items() for kind in kinds] + list(trained.items())
+    return sorted(((n, m) for n, m in whole if not names or n in names), key=lambda pair: ("mri", "ct", "other").index(pair[1]))
+
+
+def main() -> None:
+    """Print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; not with --write")
+    parser.add_argument("--images", type=int, default=40, help="held-out phantoms for classical methods")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.write and arguments.names:
+        parser.error("--write needs the whole table")
+    torch.set_num_threads(1)
+    table = HEADER
+    for name, modality in rows(arguments.names):
+        line = row(name, modality, images=arguments.images)
+        print(line, end="", flush=True)
+        table += line
+    if arguments.write:
+        text = README.read_text(encoding="utf-8")
+        pattern = re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1])
+        README.write_text(re.sub(pattern, lambda _: f"{MARKS[0]}\n{table}{MARKS[1]}", text, flags=re.DOTALL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
