@@ -220,7 +220,7 @@ RECIPES = {
             network={"channels": 2, "width": 16, "depth": 3, "norm": None},
             norm_limit=1.0,
             images=2000,
-            steps=2500,
+            steps=2000,
             weight_decay=0.0,
             tv_weights=_TV_WEIGHTS_MRI,
         ),

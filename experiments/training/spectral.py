@@ -95,6 +95,23 @@ def limited_layers(network: nn.Module) -> list[tuple[str, Layer]]:
     ]
 
 
+def start_isometric(network: nn.Module) -> None:
+    """Give layers weights that keep norms, in place.
+
+    An orthogonal matrix in the middle of each kernel ("delta-orthogonal"; L. Xiao et al., *Dynamical isometry and a mean field theory of CNNs*, ICML
+    2018), a little noise around it, no bias. Random kernels scaled down to norm 1 have a gain far below it, and a deep chain of them starts out as
+    nearly zero.
+    """
+    for _, layer in limited_layers(network):
+        with torch.no_grad():
+            middle = torch.nn.init.orthogonal_(torch.empty(layer.weight.shape[:2]))
+            layer.weight.normal_(std=0.01)
+            at = tuple(side // 2 for side in layer.weight.shape[2:])
+            layer.weight[(slice(None), slice(None), *at)] += middle
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
 def limit_norms(network: nn.Module, *, limit: float) -> None:
     """Parametrise every convolution and dense layer, in place.
 

@@ -21,7 +21,7 @@ from experiments.training.objectives import make_objective
 from experiments.training.recipes import TRAINING_SEED, Recipe
 from experiments.training.robust import to_channels as complex_to_channels
 from experiments.training.robust import worst_input
-from experiments.training.spectral import limit_norms, settle
+from experiments.training.spectral import limit_norms, settle, start_isometric
 from reconstructors import load
 from reconstructors.architectures import build
 from reconstructors.layout import largest
@@ -69,6 +69,7 @@ def initial(recipe: Recipe) -> nn.Module:
         assert module is not None, f"{recipe.start_from} has no weights"
         network.load_state_dict(module.state_dict())
     if recipe.norm_limit is not None:
+        start_isometric(network)
         limit_norms(network, limit=recipe.norm_limit)
     return network.to(memory_format=torch.channels_last).train()
 

@@ -181,9 +181,11 @@ def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
     if data.kind == "phantom":
         seeds = f"seeds {data.first_seed} to {data.first_seed + data.count - 1}"
         source = f"simulated {data.phantom} phantoms, {seeds}, measured on a grid twice as fine, Gaussian noise {data.noise:g}"
+    elif data.kind == "images":
+        source = f"{len(data.files)} image file(s), measured on a grid twice as fine, Gaussian noise {data.noise:g}"
     else:
         source = f"real {'k-space' if data.kind == 'kspace' else 'projections'} from {len(data.files)} file(s)"
-    return DataInfo(source=source, simulated=data.kind == "phantom", cases=cases, files=input_files(config))
+    return DataInfo(source=source, simulated=data.simulated, cases=cases, files=input_files(config))
 
 
 def _worst_case(config: Config, rows: list[WorstCaseRow]) -> WorstCaseSection | None:

@@ -7,29 +7,11 @@ from typing import Any
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
 from stabtest.audit.measured import measured_case
-from stabtest.audit.privacy import tail
+from stabtest.audit.naming import case_names
 from stabtest.audit.simulate import simulate
 from stabtest.errors import DataError
 from stabtest.findings.document import CaseInfo
 from stabtest.stability.cases import Case
-
-
-def case_names(config: Config) -> tuple[str, ...]:
-    r"""Name of each case, in order.
-
-    Examples
-    --------
-    >>> from stabtest.audit.config_file import parse_config
-    >>> case_names(parse_config('network.zoo = "tv"\ndata = { count = 2, first_seed = 7 }'))
-    ('head 7', 'head 8')
-    """
-    data = config.data
-    if data.kind == "phantom":
-        return tuple(f"{data.phantom} {data.first_seed + index}" for index in range(data.count))
-    stems = [config.path(name).stem for name in data.files]
-    return tuple(
-        stem if stems.count(stem) == 1 else tail(name, data.files) for stem, name in zip(stems, data.files, strict=True)
-    )
 
 
 def check_data(config: Config) -> None:
@@ -55,6 +37,14 @@ def case_fingerprint(config: Config, index: int) -> dict[str, Any]:
     data = config.data
     if data.kind == "phantom":
         what: dict[str, Any] = {"phantom": data.phantom, "seed": data.first_seed + index, "noise": data.noise}
+    elif data.kind == "images":
+        what = {
+            "file": file_sha256(config.path(data.files[index])),
+            "row": data.row,
+            "zero": data.zero,
+            "one": data.one,
+            "noise": data.noise,
+        }
     else:
         what = {"file": file_sha256(config.path(data.files[index])), "row": data.row, "span": data.span}
     return {"kind": data.kind, "operator": operator, **what}
@@ -80,4 +70,4 @@ def make_case(config: Config, index: int) -> Case:
     StabtestError
         If it cannot be had.
     """
-    return simulate(config, index) if config.data.kind == "phantom" else measured_case(config, index, case_names(config)[index])
+    return simulate(config, index) if config.data.simulated else measured_case(config, index, case_names(config)[index])

@@ -81,8 +81,8 @@ class Config(Section):
     def _check_patterns(self) -> None:
         """See that other patterns exist for this operator and these data."""
         wanted = set(self.sampling.patterns)
-        if wanted and self.data.kind != "phantom":
-            raise ValueError('[data] kind = "phantom" for [sampling] patterns: a real scan cannot be taken again')
+        if wanted and not self.data.simulated:
+            raise ValueError('[data] kind = "phantom" or "images" for [sampling] patterns: a real scan cannot be taken again')
         possible: dict[str, tuple[str, ...]] = {"mri": get_args(Kind), "ct": get_args(Angles)}
         if strange := sorted(wanted - set(possible.get(self.modality, ()))):
             raise ValueError(f"[sampling] patterns that the operator can have, and not {', '.join(strange)}")
@@ -92,7 +92,7 @@ class Config(Section):
         section, operator = self.worst_case, self.operator
         if section.nonnegative and self.modality == "mri":
             raise ValueError('[operator] kind = "radon" or "identity" for [worst_case] nonnegative = true: k-space is complex')
-        if section.unit == "noise" and self.data.kind == "phantom" and self.data.noise == 0:
+        if section.unit == "noise" and self.data.simulated and self.data.noise == 0:
             raise ValueError('[data] noise above 0 for [worst_case] unit = "noise"')
         region = section.region
         if region is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import json
 import math
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +90,35 @@ def parse_table(table: dict[str, Any], *, name: str, base_dir: Path) -> Config:
     except ValidationError as error:
         raise _explain(error, name, table) from error
     _check_criteria(config, name)
-    return config.at(base_dir)
+    return _with_every_file(config.at(base_dir), name)
+
+
+def _with_every_file(config: Config, name: str) -> Config:
+    """The configuration with its folders and patterns of files written out, in the order of their names."""
+    data = config.data
+    found: list[str] = []
+    for entry in data.files:
+        path = config.path(entry)
+        if any(character in entry for character in "*?["):
+            matches = sorted(match for match in map(Path, glob.glob(str(path), recursive=True)) if match.is_file())
+        elif path.is_dir():
+            matches = sorted(match for match in path.iterdir() if match.is_file() and not match.name.startswith("."))
+        else:
+            found.append(entry)  # whether it is there is told when the data are read
+            continue
+        if not matches:
+            raise ConfigError(
+                f"{name}: [data] files", expected=f"files that match {entry!r}", came="none", remedy="relative ones start here"
+            )
+        inside = not Path(os.path.expandvars(entry)).is_absolute()
+        found += [os.path.relpath(match, config.base_dir) if inside else str(match) for match in matches]
+    if data.patients and len(data.patients) != len(found):
+        raise ConfigError(
+            f"{name}: [data] patients", expected=f"as many patients as files, {len(found)}", came=str(len(data.patients))
+        )
+    if tuple(found) == data.files:
+        return config
+    return config.model_copy(update={"data": data.model_copy(update={"files": tuple(found)})}).at(config.base_dir)
 
 
 def load_criteria(path: Path) -> tuple[Criterion, ...]:

@@ -36,6 +36,12 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
             "The measurements are simulated from phantoms. They show how the network treats this forward model and these "
             "structures; they do not show how it does on patients, on a scanner's artefacts, or on anatomy it was not given."
         )
+    elif config.data.kind == "images":
+        found.append(
+            "The measurements are simulated from images. An image holds the noise, the blur and the processing of what made it, and from "
+            "processed images methods look better than they are; a magnitude image has no phase. What is shown is how the network treats this "
+            "forward model, not a scanner."
+        )
     elif config.data.kind == "kspace":
         found.append(
             "The truth is the reconstruction of all measured samples. It holds the scanner's noise and artefacts, and errors "
@@ -76,7 +82,7 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
 
 def _noise(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
     """What follows from measurements without noise, or with noise of an unknown level."""
-    if config.data.kind == "phantom" and config.data.noise == 0:
+    if config.data.simulated and config.data.noise == 0:
         return [
             "No noise was added to the simulated measurements: how the network treats noise, or a detail near it, is not seen."
         ]
@@ -137,9 +143,12 @@ def _other_data(config: Config, card: dict[str, Any]) -> list[str]:
     """Other objects or another noise level than those of the training, and images that were trained on."""
     said = str((card.get("training") or {}).get("data", ""))
     phantom = re.search(r"\b(\w+) phantoms", said)
-    if config.data.kind != "phantom":
+    if not config.data.simulated:
         return [f"The network was trained on simulated {phantom[1]} phantoms and is audited on real data."] if phantom else []
     found: list[str] = []
+    if phantom and config.data.kind == "images":
+        found.append(f"The network was trained on simulated {phantom[1]} phantoms and is audited on images from files.")
+        phantom = None
     if phantom and phantom[1] != config.data.phantom:
         found.append(f"The network was trained on {phantom[1]} phantoms and is audited on {config.data.phantom} phantoms.")
     seeds = re.search(r"seeds (\d+) to (\d+)", said)

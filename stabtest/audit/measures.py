@@ -241,7 +241,7 @@ def shift_test(config: Config) -> ShiftTest:
 
 
 def _detectability(config: Config) -> Measurement:
-    if config.data.kind == "phantom" and config.data.noise == 0:
+    if config.data.simulated and config.data.noise == 0:
         raise ConfigError(
             "[detectability]", expected="noise of the scan, in which a lesion can be missed", came="[data] noise = 0"
         )
@@ -306,7 +306,7 @@ def noise_levels(config: Config) -> tuple[float, ...]:
     ConfigError
         If photons are asked for where there are none.
     """
-    section, real = config.noise, config.data.kind != "phantom"
+    section, real = config.noise, not config.data.simulated
     if section.kind == "poisson" and (real or config.operator.kind != "radon"):
         raise ConfigError("[noise] kind", expected="'gaussian' (photon counts are for simulated CT)", came=repr(section.kind))
     if section.correlation and config.operator.kind != "multicoil":

@@ -46,7 +46,7 @@ def _commit() -> str | None:
 def input_files(config: Config) -> dict[str, str]:
     """Every file that the configuration names, with its SHA-256."""
     names = [*config.data.files]
-    names += [name for name in (config.operator.mask.file, config.network.weights) if name is not None]
+    names += [name for name in (config.operator.mask.file, config.network.weights, config.network.file) if name is not None]
     return {_shown(name, names): file_sha256(config.path(name)) for name in names}
 
 

@@ -12,6 +12,7 @@ show on the reconstruction's grid:
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +21,15 @@ from torch import Tensor
 from stabtest import phantoms
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import digest
+from stabtest.audit.imaged import FINER, read_object
 from stabtest.audit.mask_file import read_mask
+from stabtest.audit.naming import case_names
 from stabtest.audit.patterns import AnglePatterns, MaskPatterns
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
 from stabtest.audit.settings import MaskSection
 from stabtest.operators import Fourier, Identity, LinearOperator, MaskFamily, MultiCoilFourier, Radon, ifft2c, sampling_fraction
 from stabtest.stability.cases import Case
 from stabtest.tensors import randn
-
-FINER = 2
-"""How much finer the grid of the simulated object is."""
 
 
 def derived_seed(*parts: int | str) -> int:
@@ -91,24 +91,35 @@ def coil_maps(config: Config) -> Tensor:
 
 
 def simulate(config: Config, index: int) -> Case:
-    """Phantom number ``index`` of a configuration, measured.
+    """Phantom or image number ``index`` of a configuration, measured.
 
     Parameters
     ----------
     config
-        With ``[data] kind = "phantom"``.
+        With ``[data] kind = "phantom"`` or ``"images"``.
     index
-        From 0 to ``[data] count - 1``.
+        From 0.
 
     Returns
     -------
     Case
-        With its truth; the name is the phantom's with its seed, and each phantom is its own patient.
+        With its truth; each phantom, and each image whose patient is not known, is its own patient.
+
+    Raises
+    ------
+    StabtestError
+        If an image file cannot be read, or there is no such operator.
     """
-    data = config.data
-    seed = data.first_seed + index
-    fine, name = _fine(config, seed), f"{data.phantom} {seed}"
-    noise_seed = derived_seed(config.audit.seed, "noise", seed)
+    data, name = config.data, case_names(config)[index]
+    if data.kind == "phantom":
+        return _simulated(config, name, _fine(config, index), derived_seed(config.audit.seed, "noise", data.first_seed + index))
+    found = read_object(config, index)
+    fine = _kind_of_scan(config, found.fine)
+    case = _simulated(config, name, fine, derived_seed(config.audit.seed, "noise", "image", name))
+    return replace(case, patient=found.patient or name, truth_source="image in the file", notes=(*found.notes, *case.notes))
+
+
+def _simulated(config: Config, name: str, fine: Tensor, noise_seed: int) -> Case:
     match config.operator.kind:
         case "fourier" | "multicoil":
             return _simulate_mri(config, name, fine, noise_seed)
@@ -128,13 +139,22 @@ def finer_object(config: Config, case: Case) -> Tensor | None:
     case
         From `simulate`.
     """
-    if config.data.kind != "phantom":
+    if not config.data.simulated:
         return None
-    return _fine(config, int(case.name.rpartition(" ")[2])).to(case.measurement.device)
+    index = case_names(config).index(case.name)
+    return _fine(config, index).to(case.measurement.device)
 
 
-def _fine(config: Config, seed: int) -> Tensor:
-    fine = phantoms.make(config.data.phantom, FINER * config.operator.size, seed=seed)[None]
+def _fine(config: Config, index: int) -> Tensor:
+    """The object of case number ``index`` on the finer grid."""
+    if config.data.kind == "images":
+        return _kind_of_scan(config, read_object(config, index).fine)
+    seed = config.data.first_seed + index
+    return _kind_of_scan(config, phantoms.make(config.data.phantom, FINER * config.operator.size, seed=seed)[None])
+
+
+def _kind_of_scan(config: Config, fine: Tensor) -> Tensor:
+    """Complex for MRI, real for what else."""
     if config.operator.kind in ("fourier", "multicoil"):
         return fine.to(torch.complex64)
     return fine.abs() if fine.is_complex() else fine

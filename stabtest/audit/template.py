@@ -45,6 +45,8 @@ _EXAMPLES = {
     ("data", "patients"): '["patient A", "patient B"]',
     ("data", "row"): "0",
     ("data", "span"): "180.0",
+    ("data", "zero"): "-1000.0",
+    ("data", "one"): "1000.0",
     ("reference", "weight"): "0.01",
     ("reference", "iterations"): "200",
     ("structure", "sizes"): "{ text = [24.0], line_pairs = [10.0, 15.0] }",

@@ -1,4 +1,4 @@
-"""Images from files: NumPy arrays, PNG and TIFF pictures, raw numbers.
+"""Images from files: NumPy arrays, PNG and TIFF pictures, DICOM, NIfTI, raw numbers.
 
 An image becomes ``(value - offset) / scale``; nothing is clipped or resampled. With ``offset = 0`` and ``scale`` the largest
 magnitude (the default), the largest magnitude is 1. Images stored as Hounsfield units plus 1000 fit the attenuation scale of
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stabtest.data import files
+from stabtest.data import dicom, files, nifti
 from stabtest.errors import DataError
 
 PICTURES = (".png", ".tif", ".tiff")
+KNOWN = (".npy", ".npz", *PICTURES, ".nii", ".nii.gz", ".raw")
 
 
 @dataclass(frozen=True)
@@ -49,25 +50,28 @@ def read_image(
     shape: tuple[int, int] | None = None,
     dtype: str = "<i2",
     key: str | None = None,
+    index: int | None = None,
     scale: float | None = None,
-    offset: float = 0.0,
+    offset: float | None = None,
 ) -> ImageData:
     """Read one greyscale image.
 
     Parameters
     ----------
     path
-        ``.npy``, ``.npz``, ``.png``, ``.tif``, ``.tiff`` or ``.raw``.
+        ``.npy``, ``.npz``, ``.png``, ``.tif``, ``.tiff``, ``.nii``, ``.nii.gz`` or ``.raw``; DICOM whatever it is called.
     shape
         ``(H, W)`` of a raw file, which does not say it itself; of other files a check.
     dtype
         Type of the numbers in a raw file, in NumPy's code; little-endian 16-bit integers if not given.
     key
         Array of an ``.npz`` file.
+    index
+        Which image of a stack ``(n, H, W)``; of a NIfTI volume the slice along its last axis.
     scale
-        What becomes 1; the largest magnitude after the offset if None.
+        What becomes 1 after the offset is off; the largest magnitude if None.
     offset
-        What becomes 0.
+        What becomes 0; of Hounsfield units, if None, -1000 (air), else 0.
 
     Returns
     -------
@@ -89,9 +93,20 @@ def read_image(
     tensor([[[[0.0000, 0.5000],
               [0.7500, 1.0000]]]])
     """
-    suffix = Path(path).suffix.lower()
+    suffix = "".join(Path(path).suffixes[-2:]).lower() if str(path).lower().endswith(".nii.gz") else Path(path).suffix.lower()
     name = f"{path}: {key}" if key else str(path)
-    if suffix in (".npy", ".npz"):
+    about: list[str] = []
+    if suffix == ".dcm" or (suffix not in KNOWN and Path(path).is_file() and dicom.is_dicom(path)):
+        read = dicom.read_dicom(path)
+        array = read.values
+        if read.spacing is not None:
+            about.append(f"pixels of {read.spacing[0]:g} x {read.spacing[1]:g} mm")
+        if read.hounsfield:
+            about.append("Hounsfield units, by the rescaling that the file states")
+            offset = -1000.0 if offset is None else offset
+    elif suffix in (".nii", ".nii.gz"):
+        array = nifti.read_nifti(path)
+    elif suffix in (".npy", ".npz"):
         array = files.load_numpy(path, key=key)
     elif suffix in PICTURES:
         array = _picture(path)
@@ -99,15 +114,17 @@ def read_image(
         array = _raw(path, shape, dtype)
     else:
         raise DataError(
-            str(path), expected="a .npy, .npz, .png, .tif, .tiff or .raw file", came=f"a {suffix or 'nameless'} file"
+            str(path), expected="a NumPy, PNG, TIFF, DICOM, NIfTI or raw file", came=f"a {suffix or 'nameless'} file"
         )
+    offset = 0.0 if offset is None else offset
+    array = _one_of_stack(array, index, name)
     while array.ndim > 2 and array.shape[0] == 1:
         array = array[0]
     array = files.numbers(array, name, ndim=2)
     if shape is not None and array.shape != tuple(shape):
         raise DataError(name, expected=f"shape {tuple(shape)}", came=f"shape {array.shape}")
     kind = np.complex128 if array.dtype.kind == "c" else np.float64
-    notes = [f"read {name}: {array.shape[0]} x {array.shape[1]} pixels of type {array.dtype}"]
+    notes = [f"read {name}: {array.shape[0]} x {array.shape[1]} pixels of type {array.dtype}", *about]
     values = array.astype(kind) - offset
     if offset:
         notes.append(f"{offset:g} subtracted")
@@ -121,6 +138,17 @@ def read_image(
         raise DataError(name, expected="a positive scale", came=came)
     tensor = torch.from_numpy(values / scale).to(torch.complex64 if kind is np.complex128 else torch.float32)
     return ImageData(image=tensor[None, None], scale=scale, offset=offset, source=str(path), notes=tuple(notes))
+
+
+def _one_of_stack(array: files.AnyArray, index: int | None, name: str) -> files.AnyArray:
+    """The image asked for; a single one needs no asking."""
+    if index is None or (array.ndim == 2 and index == 0):
+        return array
+    if array.ndim < 3:
+        raise DataError(name, expected="a stack of images where one is chosen", came=f"shape {array.shape}")
+    if index >= array.shape[0]:
+        raise DataError(f"{name}: image {index}", expected=f"one of 0 to {array.shape[0] - 1}", came=str(index))
+    return array[index]
 
 
 def _picture(path: str | Path) -> files.AnyArray:

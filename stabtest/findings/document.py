@@ -70,7 +70,7 @@ class CaseInfo(Record):
     name: str
     patient: str
     shape: list[int]
-    truth: Literal["phantom", "reference in the file", "full reconstruction", "none"]
+    truth: Literal["phantom", "image in the file", "reference in the file", "full reconstruction", "none"]
     noise_std: float | None
     notes: list[str] = []
 

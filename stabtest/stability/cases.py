@@ -22,7 +22,7 @@ from stabtest.findings.records import Picture, Record
 from stabtest.operators.base import LinearOperator
 
 Modality = Literal["mri", "ct", "other"]
-TruthSource = Literal["phantom", "reference in the file", "full reconstruction", "none"]
+TruthSource = Literal["phantom", "image in the file", "reference in the file", "full reconstruction", "none"]
 Role = Literal["under test", "reference", "baseline"]
 Reconstruct = Callable[[Tensor, LinearOperator], Tensor]
 Progress = Callable[[int, int], None]

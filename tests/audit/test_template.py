@@ -41,6 +41,8 @@ def test_each_commented_key_can_be_set(line):
     elif line.startswith(("# files", "# patients")):
         text = text.replace(line, line[2:]).replace("# files", "files").replace('# kind = "phantom"', 'kind = "kspace"')
         text = text.replace("noise = 0.01\n", "")  # real data bring their own
+    elif line.startswith(("# zero = ", "# one = ")):
+        text = text.replace(line, line[2:], 1).replace("# files", "files").replace('# kind = "phantom"', 'kind = "images"')
     elif line.startswith("# mask.file"):
         text = re.sub(r"^mask\..*\n", "", text.replace(line, "FILE"), flags=re.M).replace("FILE", line[2:])
     elif line.startswith((*OF_A_FILE, *OF_A_COMMAND)):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.training.spectral import NormLimit, certified_norm, limit_norms, limited_layers, settle
+from experiments.training.spectral import NormLimit, certified_norm, limit_norms, limited_layers, settle, start_isometric
 from reconstructors.unet import UNet
 from stabtest.errors import NetworkError
 
@@ -86,3 +86,18 @@ def test_settling_changes_what_was_trained_by_little():
 def test_groups_are_refused():
     with pytest.raises(NetworkError, match="one group"):
         limit_norms(nn.Sequential(nn.Conv2d(4, 4, 3, groups=2)), limit=1.0)
+
+
+def test_an_isometric_start_keeps_norms_where_random_weights_lose_them():
+    image = torch.randn(1, 8, 32, 32, generator=torch.Generator().manual_seed(0))
+    gains = {}
+    for name in ("random", "isometric"):
+        torch.manual_seed(0)
+        chain = nn.Sequential(*(nn.Conv2d(8, 8, 3, padding=1) for _ in range(6)))
+        if name == "isometric":
+            start_isometric(chain)
+        limit_norms(chain, limit=1.0)
+        with torch.no_grad():
+            gains[name] = ((chain(image) - chain(0 * image)).norm() / image.norm()).item()
+    assert gains["isometric"] > 0.5
+    assert gains["random"] < 0.1

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from stabtest.audit.settings.base import Count, Positive, Section, Seed, Side
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class MaskSection(Section):
     """The sampling mask of an MRI scan: a file, or drawn from a seed."""
@@ -46,10 +48,11 @@ class OperatorSection(Section):
 
 
 class DataSection(Section):
-    """What is measured: phantoms with known truth, or files of real measurements."""
+    """What is measured: phantoms with known truth, images from files, or files of real measurements."""
 
-    kind: Literal["phantom", "kspace", "sinogram"] = Field(
-        default="phantom", description="phantom = simulated; kspace, sinogram = real measurements from files."
+    kind: Literal["phantom", "images", "kspace", "sinogram"] = Field(
+        default="phantom",
+        description="phantom, images (from files) = the measurement is simulated; kspace, sinogram = real measurements from files.",
     )
     phantom: Literal["head", "ellipses", "chest"] = Field(default="head", description="Which phantom.")
     count: Annotated[int, Field(ge=1, le=100_000)] = Field(default=4, description="Number of phantoms (each its own patient).")
@@ -57,25 +60,43 @@ class DataSection(Section):
     noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=0.0, description="Noise level: relative to the largest pixel (MRI) or the largest detector reading (CT)."
     )
-    files: tuple[str, ...] = Field(default=(), description="Real data: files, one image each (or one slice, see row).")
+    files: tuple[str, ...] = Field(
+        default=(), description='Images and real data: files, one image each (or one slice, see row); "folder/*.png" is many.'
+    )
     patients: tuple[str, ...] = Field(
-        default=(), description="Real data: whose image each file is; images of one patient count once. Default: all differ."
+        default=(),
+        description="Images and real data: whose image each file is; images of one patient count once. Default: all differ; DICOM says it.",
     )
     row: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Slice of a stack of k-space, or detector row of a sinogram; default the only one, or row 0."
+        default=None,
+        description="Slice of a stack of k-space or images, or detector row of a sinogram; default the only one, or row 0.",
     )
     span: Positive | None = Field(
         default=None, description="sinogram: degrees from the first view to the last, if known better than the file says."
     )
 
+    zero: Finite | None = Field(
+        default=None, description="images: value in the file that becomes 0; default 0, of Hounsfield units -1000 (air)."
+    )
+    one: Finite | None = Field(
+        default=None, description="images: value in the file that becomes 1; default the largest of each image."
+    )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the measurement is simulated here."""
+        return self.kind in ("phantom", "images")
+
     @model_validator(mode="after")
     def _files(self) -> Self:
         if self.kind == "phantom" and self.files:
-            raise ValueError('kind = "kspace" or "sinogram" where files are given')
+            raise ValueError('kind = "images", "kspace" or "sinogram" where files are given')
         if self.kind != "phantom" and not self.files:
             raise ValueError(f'files, at least one, where kind = "{self.kind}"')
-        if self.kind != "phantom" and self.noise:
+        if self.kind != "images" and (self.zero is not None or self.one is not None):
+            raise ValueError(f'no zero and no one where kind = "{self.kind}": they are for images')
+        if self.zero is not None and self.one is not None and self.one <= self.zero:
+            raise ValueError("one above zero")
+        if not self.simulated and self.noise:
             raise ValueError("no noise where the measurements are real: they bring their own")
-        if self.patients and len(self.patients) != len(self.files):
-            raise ValueError(f"as many patients as files, {len(self.files)}")
         return self
