@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from stabtest.errors import NetworkError
 
 if TYPE_CHECKING:
     from torch import nn
 
-Architecture = Literal["unet", "cascade", "automap", "dncnn"]
+Architecture = Literal["unet", "cascade", "automap", "dncnn", "learned-primal-dual"]
 
 
 def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -50,5 +50,10 @@ def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
             from reconstructors.lecture.dncnn import DnCNN
 
             return DnCNN(**settings)
+        case "learned-primal-dual":
+            from reconstructors.learned_primal_dual import LearnedPrimalDual
+
+            return LearnedPrimalDual(**settings)
         case _:
-            raise NetworkError("zoo: architecture", expected="unet, cascade, automap or dncnn", came=repr(architecture))
+            known = ", ".join(get_args(Architecture))
+            raise NetworkError("zoo: architecture", expected=f"one of {known}", came=repr(architecture))

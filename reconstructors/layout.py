@@ -63,3 +63,21 @@ def require_complex_images(operator: LinearOperator, network: str) -> None:
             expected="an operator on complex images (MRI)",
             came=f"{type(operator).__name__}, on real ones",
         )
+
+
+def require_real_images(operator: LinearOperator, network: str) -> None:
+    """Raise `NetworkError` unless the operator measures real images.
+
+    Examples
+    --------
+    >>> from stabtest.operators import Fourier
+    >>> require_real_images(Fourier(torch.ones(2, 2, dtype=torch.bool)), "learned primal-dual")
+    Traceback (most recent call last):
+    stabtest.errors.NetworkError: learned primal-dual: wrong kind of scan: expected an operator on real images (CT); came Fourier, on complex ones.
+    """
+    if operator.domain.is_complex:
+        raise NetworkError(
+            f"{network}: wrong kind of scan",
+            expected="an operator on real images (CT)",
+            came=f"{type(operator).__name__}, on complex ones",
+        )

@@ -90,6 +90,7 @@ _CARTESIAN: dict[str, object] = {
     "seed": 0,
 }
 _TV_WEIGHTS_MRI = (1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2)
+_TV_WEIGHTS_CT = (5e-4, 7e-4, 1e-3, 1.3e-3, 1.5e-3, 1.8e-3, 2.2e-3, 3e-3)
 
 RECIPES = {
     recipe.name: recipe
@@ -120,7 +121,7 @@ RECIPES = {
             network={"channels": 1, "width": 16, "depth": 3},
             images=6000,
             steps=7000,
-            tv_weights=(5e-4, 7e-4, 1e-3, 1.3e-3, 1.5e-3, 1.8e-3, 2.2e-3, 3e-3),
+            tv_weights=_TV_WEIGHTS_CT,
         ),
         Recipe(
             name="cascade-mri",
@@ -240,6 +241,24 @@ RECIPES = {
             batch=8,
             learning_rate=1e-3,
             tv_weights=(2e-2, 3e-2, 4e-2, 5e-2, 6e-2, 8e-2, 1.2e-1),
+        ),
+        Recipe(
+            name="lpd-ct",
+            modality="ct",
+            phantom="ellipses",
+            size=128,
+            operator={"kind": "radon", "angles": 50},
+            noise=0.02,
+            architecture="learned-primal-dual",
+            takes="measurements+operator",
+            channels="native",
+            scale="none",
+            network={"iterations": 6, "primal": 5, "dual": 5, "width": 24},
+            images=6000,
+            steps=1200,
+            batch=2,
+            learning_rate=2e-3,
+            tv_weights=_TV_WEIGHTS_CT,
         ),
     )
 }

@@ -62,7 +62,8 @@ class MatrixPair:
         """The bare product of `apply`, without derivatives; float32 or float64."""
         x = x.detach()
         if x.device.type != "cpu" or (x.shape[0] > 1 and torch.backends.mkl.is_available()):
-            return (self.torch_matrix(transposed, x.dtype, x.device) @ x.T).T.contiguous()
+            with torch.autocast(x.device.type, enabled=False):  # which would lower `x` to a precision without such a product
+                return (self.torch_matrix(transposed, x.dtype, x.device) @ x.T).T.contiguous()
         matrix, source = self.scipy_matrix(transposed, x.dtype), x.contiguous().numpy()
         if x.shape[0] == 1:
             return torch.from_numpy((matrix @ source[0])[None])

@@ -172,6 +172,17 @@ def test_lower_precision_is_computed_in_single():
     assert torch.equal(A(x), A(x.float()).bfloat16())
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_product_under_autocast_is_computed_in_single(batch, generator):
+    operator = Radon(16, 9)
+    x = operator.domain.randn(batch, generator=generator).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = operator.forward(x)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, operator.forward(x), rtol=0, atol=0)
+    assert torch.autograd.grad(y.sum(), x)[0].dtype == torch.float32
+
+
 def test_copies_in_other_processes_are_equal_and_small(generator):
     A = Radon(32, 20, window="hann")
     x = A.domain.randn(1, generator=generator)
