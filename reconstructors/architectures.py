@@ -10,7 +10,7 @@ from stabtest.errors import NetworkError
 if TYPE_CHECKING:
     from torch import nn
 
-Architecture = Literal["unet", "cascade", "automap", "dncnn", "learned-primal-dual"]
+Architecture = Literal["unet", "cascade", "automap", "dncnn", "learned-primal-dual", "itnet"]
 
 
 def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -54,6 +54,10 @@ def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
             from reconstructors.learned_primal_dual import LearnedPrimalDual
 
             return LearnedPrimalDual(**settings)
+        case "itnet":
+            from reconstructors.itnet import ItNet
+
+            return ItNet(**settings)
         case _:
             known = ", ".join(get_args(Architecture))
             raise NetworkError("zoo: architecture", expected=f"one of {known}", came=repr(architecture))

@@ -46,14 +46,14 @@ class Recipe:
     architecture: Architecture = "unet"
     takes: Literal["pseudo_inverse", "measurements+operator"] = "pseudo_inverse"
     objective: Literal["mean square", "adversarial"] = "mean square"
+    start: str = ""
+    """A trained U-Net of the zoo from whose weights training starts (`experiments.training.start`); without, from random ones."""
     storage: Literal["float32", "float16"] = "float32"
     """Precision of the weight file; what is evaluated has the rounded weights."""
     batch: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 1e-5
     seed: int = 0
-    start_from: str = ""
-    """Network of the zoo whose weights are the start; empty: random ones."""
     noise_up_to: float | None = None
     """Largest noise level of a jittered training (`experiments.training.robust`)."""
     attack_radius: float = 0.0
@@ -185,7 +185,7 @@ RECIPES = {
             channels="real-imag",
             scale="max",
             network={"channels": 2, "width": 16, "depth": 3},
-            start_from="unet-mri",
+            start="unet-mri",
             noise_up_to=0.1,
             images=2000,
             steps=1500,
@@ -202,7 +202,7 @@ RECIPES = {
             channels="real-imag",
             scale="max",
             network={"channels": 2, "width": 16, "depth": 3},
-            start_from="unet-mri",
+            start="unet-mri",
             attack_radius=0.05,
             images=2000,
             steps=600,
@@ -259,6 +259,44 @@ RECIPES = {
             batch=2,
             learning_rate=2e-3,
             tv_weights=_TV_WEIGHTS_CT,
+        ),
+        Recipe(
+            name="itnet-ct",
+            modality="ct",
+            phantom="ellipses",
+            size=128,
+            operator={"kind": "radon", "angles": 50},
+            noise=0.02,
+            architecture="itnet",
+            takes="measurements+operator",
+            channels="native",
+            scale="none",
+            network={"channels": 1, "iterations": 4, "width": 16, "depth": 3},
+            start="fbpconvnet-ell50",
+            images=6000,
+            steps=800,
+            batch=2,
+            learning_rate=5e-4,
+            tv_weights=_TV_WEIGHTS_CT,
+        ),
+        Recipe(
+            name="itnet-mri",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_CARTESIAN,
+            noise=0.01,
+            architecture="itnet",
+            takes="measurements+operator",
+            channels="native",
+            scale="max",
+            network={"channels": 2, "iterations": 4, "width": 16, "depth": 3},
+            start="unet-mri",
+            images=2000,
+            steps=1200,
+            batch=2,
+            learning_rate=5e-4,
+            tv_weights=_TV_WEIGHTS_MRI,
         ),
     )
 }

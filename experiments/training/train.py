@@ -22,7 +22,7 @@ from experiments.training.recipes import TRAINING_SEED, Recipe
 from experiments.training.robust import to_channels as complex_to_channels
 from experiments.training.robust import worst_input
 from experiments.training.spectral import limit_norms, settle, start_isometric
-from reconstructors import load
+from experiments.training.start import start_from
 from reconstructors.architectures import build
 from reconstructors.layout import largest
 from stabtest.operators.base import LinearOperator
@@ -64,10 +64,8 @@ def initial(recipe: Recipe) -> nn.Module:
     """The network before its first step: random weights, or those of another network of the zoo."""
     torch.manual_seed(recipe.seed)
     network = build(recipe.architecture, recipe.network)
-    if recipe.start_from:
-        module = load(recipe.start_from).module
-        assert module is not None, f"{recipe.start_from} has no weights"
-        network.load_state_dict(module.state_dict())
+    if recipe.start:
+        start_from(network, recipe.start)
     if recipe.norm_limit is not None:
         start_isometric(network)
         limit_norms(network, limit=recipe.norm_limit)
@@ -124,7 +122,7 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
     recent: list[dict[str, float]] = []
     began = time.perf_counter()
     with (folder / "loss.jsonl").open("a", encoding="utf-8") as log:
-        for step in range(first, min(recipe.steps, only_steps or recipe.steps)):
+        for step in range(first, recipe.steps if only_steps is None else min(recipe.steps, only_steps)):
             # One generator a step: a resumed run draws what an uninterrupted one would have drawn.
             generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
             source, target = make_batch(recipe, operator, images, generator=generator)

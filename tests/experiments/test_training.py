@@ -23,10 +23,11 @@ SMALL = {
     "cascade": {"cascades": 2, "layers": 2, "width": 4},
     "automap": {"size": 32, "hidden": 20, "width": 4},
     "learned-primal-dual": {"iterations": 2, "width": 4},
+    "itnet": {"iterations": 2, "width": 4, "depth": 2},
 }
 TINY = {
     name: dataclasses.replace(
-        recipe, size=32, images=4, steps=6, batch=2, start_from="", network={**recipe.network, **SMALL[recipe.architecture]}
+        recipe, size=32, images=4, steps=6, batch=2, start="", network={**recipe.network, **SMALL[recipe.architecture]}
     )
     for name, recipe in RECIPES.items()
 }
