@@ -21,7 +21,7 @@ from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
 
-NETWORKS = ["automap-mri", "cascade-mri", "dagan-mri", "dncnn-denoise", "fbpconvnet-ell50", "unet-mri"]
+NETWORKS = ["automap-mri", "cascade-mri", "dagan-mri", "dncnn-denoise", "fbpconvnet-ell50", "lpd-ct", "unet-mri"]
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
@@ -62,7 +62,7 @@ def test_card_matches_the_weights(name):
     assert not any(p.requires_grad for p in entry.module.parameters())
     assert not entry.module.training
     losses = [loss for _, loss in entry.card["loss_curve"]]
-    assert losses[-1] < 0.2 * losses[0]
+    assert losses[-1] < (0.7 if "start" in entry.card["training"] else 0.2) * losses[0]  # some start from a trained U-Net
 
 
 def test_all_weights_together_are_small():
