@@ -21,7 +21,17 @@ from stabtest.errors import ConfigError
 from stabtest.metrics import psnr
 from stabtest.networks import wrap
 
-NETWORKS = ["automap-mri", "cascade-mri", "dagan-mri", "dncnn-denoise", "fbpconvnet-ell50", "itnet-ct", "lpd-ct", "unet-mri"]
+NETWORKS = [
+    "automap-mri",
+    "cascade-mri",
+    "dagan-mri",
+    "dncnn-denoise",
+    "fbpconvnet-ell50",
+    "itnet-ct",
+    "itnet-mri",
+    "lpd-ct",
+    "unet-mri",
+]
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
