@@ -10,7 +10,7 @@ from stabtest.errors import NetworkError
 if TYPE_CHECKING:
     from torch import nn
 
-Architecture = Literal["unet", "cascade", "automap", "dncnn", "learned-primal-dual", "itnet"]
+Architecture = Literal["unet", "cascade", "automap", "dncnn", "learned-primal-dual", "itnet", "modl", "variational", "varnet"]
 
 
 def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -58,6 +58,18 @@ def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
             from reconstructors.itnet import ItNet
 
             return ItNet(**settings)
+        case "modl":
+            from reconstructors.modl import Modl
+
+            return Modl(**settings)
+        case "variational":
+            from reconstructors.variational import VariationalNetwork
+
+            return VariationalNetwork(**settings)
+        case "varnet":
+            from reconstructors.varnet import VarNet
+
+            return VarNet(**settings)
         case _:
             known = ", ".join(get_args(Architecture))
             raise NetworkError("zoo: architecture", expected=f"one of {known}", came=repr(architecture))

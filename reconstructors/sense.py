@@ -12,21 +12,20 @@ regularises by an amount that depends on the data; here ``w`` regularises (the T
 that iterations amplify) and the equations are solved to a stated residual, which makes the reconstruction a linear map of
 ``y``. For an operator that is not `MultiCoilFourier`, ``I = 1 / a`` with ``a >= ||A||``.
 
-A linear map with a self-adjoint inverse is differentiated by solving once more (`_Inverse`), in constant memory. With the
+A linear map with a self-adjoint inverse is differentiated by solving once more (`reconstructors.inverse`), in constant memory. With the
 residual ``r`` of the equations, the objective is above its minimum by ``1/2 <r, (I E* E I + w)^-1 r> <= ||r||^2 / (2 w)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reconstructors.convergence import Convergence, convergence
 from reconstructors.implicit import FixedPoint, warn_unsolved
+from reconstructors.inverse import inverse
 from reconstructors.layout import require_complex_images
 from stabtest import tensors
 from stabtest.errors import ConfigError
@@ -87,7 +86,8 @@ class Sense:
         """
         problem = _Problem.of(operator, self.weight)
         right = problem.encoding.adjoint(y)
-        return _Inverse.apply(right, lambda b: self._solved(problem, b).state[0]) * problem.correction.to(y.real)
+        weight = right.real.new_tensor(problem.weight)
+        return inverse(right, weight, lambda b: self._solved(problem, b).state[0]) * problem.correction.to(y.real)
 
     def state(self, y: Tensor, operator: LinearOperator) -> FixedPoint:
         """The image, ``(x,)``, the relative residual of the normal equations and the iterations of the batch."""
@@ -154,16 +154,3 @@ class _Problem:
         """``z`` of ``x = I z``."""
         correction = self.correction.to(x.real)
         return x * torch.where(correction > 0, 1 / correction, 0)
-
-
-class _Inverse(torch.autograd.Function):
-    """``b -> N^-1 b`` for a self-adjoint ``N``, which is its own derivative and adjoint."""
-
-    @staticmethod
-    def forward(ctx: Any, b: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401
-        ctx.solve = solve
-        return solve(b)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        return _Inverse.apply(grads[0], ctx.solve), None  # pyright: ignore[reportReturnType]

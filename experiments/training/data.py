@@ -22,14 +22,18 @@ from stabtest.phantoms import ellipses, head
 
 @dataclass(frozen=True)
 class Images:
-    """Truths ``(N, 1, H, W)`` and their noise-free measurements ``(N, *range)``."""
+    """Truths ``(N, 1, H, W)`` and their noise-free measurements ``(N, *range)``, ``(N, 0)`` where none were asked for."""
 
     truth: Tensor
     measurement: Tensor
 
 
-def simulate(recipe: Recipe, operator: LinearOperator, *, first_seed: int, count: int) -> Images:
-    """Phantoms ``first_seed ... first_seed + count - 1`` with their truths and noise-free measurements."""
+def simulate(recipe: Recipe, operator: LinearOperator, *, first_seed: int, count: int, measure: bool = True) -> Images:
+    """Phantoms ``first_seed ... first_seed + count - 1`` with their truths and noise-free measurements.
+
+    Without ``measure`` MRI has truths alone: those of training are measured anew after every augmentation, and what thousands
+    of them show to several coils fills the memory.
+    """
     draw = {"head": head, "ellipses": ellipses}[recipe.phantom]
     if isinstance(operator, Radon):
         fine_operator = operator.refine(2)
@@ -47,7 +51,7 @@ def simulate(recipe: Recipe, operator: LinearOperator, *, first_seed: int, count
     truth = torch.cat(
         [ifft2c(full.forward(draw(2 * recipe.size, seed=seed)[None])) for seed in range(first_seed, first_seed + count)]
     )
-    return Images(truth, operator.forward(truth))
+    return Images(truth, operator.forward(truth) if measure else truth.new_zeros(count, 0))
 
 
 def augment(truth: Tensor, *, generator: torch.Generator) -> Tensor:

@@ -54,6 +54,12 @@ DESCRIPTIONS = {
     "published and without memory channels, started from the U-Net of fbpconvnet-ell50; 50 parallel views, trained on random ellipses.",
     "itnet-mri": "ItNet (Genzel et al. 2023): one U-Net four times instead of eight, data consistency after each, smaller than published, "
     "started from the U-Net of unet-mri; single-coil Cartesian MRI with 4x undersampling, trained on head phantoms.",
+    "modl-mri-coils": "MoDL (Aggarwal, Mani and Jacob 2019): a shared denoiser and conjugate gradients in turn, 4 times at smaller width, Cartesian "
+    "MRI with 8 coils of known sensitivities and 4x undersampling, trained on head phantoms.",
+    "vn-mri-coils": "Variational network (Hammernik et al. 2018) with linear splines as activations and fewer, smaller filters, Cartesian MRI "
+    "with 8 coils of known sensitivities and 4x undersampling, trained on head phantoms.",
+    "varnet-mri-coils": "End-to-end VarNet (Sriram et al. 2020) without its estimation of coil maps, projected onto scans of one image, with fewer "
+    "and smaller U-Nets, Cartesian MRI with 8 coils of known sensitivities and 4x undersampling, trained on head phantoms.",
 }
 LOSSES = {
     "mean square": "mean squared error",
@@ -216,7 +222,9 @@ def write(network: nn.Module, recipe: Recipe, folder: Path, metrics: dict[str, o
             "steps": recipe.steps,
             "batch": recipe.batch,
             "seed": recipe.seed,
-            "precision": f"bfloat16 autocast for {recipe.full_precision_from:.0%} of the steps, then float32",
+            "precision": f"bfloat16 autocast for {recipe.full_precision_from:.0%} of the steps, then float32"
+            if recipe.full_precision_from
+            else "float32",
             "hardware": f"CPU ({platform.machine()}), {threads} thread",
             "torch": torch.__version__,
             "command": f"python -m experiments.training {recipe.name}",

@@ -15,7 +15,9 @@ from stabtest.operators.base import LinearOperator
 from stabtest.operators.fourier import Fourier
 from stabtest.operators.identity import Identity
 from stabtest.operators.masks import cartesian_gaussian
+from stabtest.operators.multicoil import MultiCoilFourier
 from stabtest.operators.radon import Radon
+from stabtest.phantoms import coil_maps
 
 TRAINING_SEED = 10_000_000
 TUNING_SEED = 20_000_000
@@ -72,14 +74,16 @@ class Recipe:
             return Identity((self.size, self.size))
         if self.modality == "ct":
             return Radon(self.size, int(str(self.operator["angles"])))
-        return Fourier(
-            cartesian_gaussian(
-                (self.size, self.size),
-                acceleration=float(str(self.operator["acceleration"])),
-                centre_fraction=float(str(self.operator["centre_fraction"])),
-                seed=int(str(self.operator["seed"])),
-            )
+        mask = cartesian_gaussian(
+            (self.size, self.size),
+            acceleration=float(str(self.operator["acceleration"])),
+            centre_fraction=float(str(self.operator["centre_fraction"])),
+            seed=int(str(self.operator["seed"])),
         )
+        if self.operator["kind"] == "fourier":
+            return Fourier(mask)
+        coils, seed = int(str(self.operator["coils"])), int(str(self.operator["coil_seed"]))
+        return MultiCoilFourier(mask, coil_maps(self.size, coils, seed=seed))
 
 
 _CARTESIAN: dict[str, object] = {
@@ -89,8 +93,11 @@ _CARTESIAN: dict[str, object] = {
     "centre_fraction": 0.08,
     "seed": 0,
 }
+_COILS: dict[str, object] = {**_CARTESIAN, "kind": "multicoil", "coils": 8, "coil_seed": 128_348_999}
+"""The coils are those that an audit with 8 coils and the seed 0 simulates."""
 _TV_WEIGHTS_MRI = (1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2)
 _TV_WEIGHTS_CT = (5e-4, 7e-4, 1e-3, 1.3e-3, 1.5e-3, 1.8e-3, 2.2e-3, 3e-3)
+_TV_WEIGHTS_COILS = (3e-4, 5e-4, 8e-4, 1.2e-3, 1.8e-3, 2.7e-3)
 
 RECIPES = {
     recipe.name: recipe
@@ -297,6 +304,68 @@ RECIPES = {
             batch=2,
             learning_rate=5e-4,
             tv_weights=_TV_WEIGHTS_MRI,
+        ),
+        Recipe(
+            name="modl-mri-coils",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_COILS,
+            noise=0.01,
+            architecture="modl",
+            takes="measurements+operator",
+            channels="native",
+            scale="max",
+            network={
+                "repetitions": 4,
+                "layers": 5,
+                "width": 32,
+                "tolerance": 1e-5,
+                "training_tolerance": 1e-4,
+                "iterations": 100,
+            },
+            images=1500,
+            steps=700,
+            batch=2,
+            learning_rate=1.5e-3,
+            tv_weights=_TV_WEIGHTS_COILS,
+        ),
+        Recipe(
+            name="vn-mri-coils",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_COILS,
+            noise=0.01,
+            architecture="variational",
+            takes="measurements+operator",
+            channels="native",
+            scale="max",
+            network={"stages": 10, "filters": 24, "size": 7, "knots": 31},
+            images=1500,
+            steps=1200,
+            batch=1,
+            learning_rate=8e-3,
+            full_precision_from=0.0,
+            tv_weights=_TV_WEIGHTS_COILS,
+        ),
+        Recipe(
+            name="varnet-mri-coils",
+            modality="mri",
+            phantom="head",
+            size=128,
+            operator=_COILS,
+            noise=0.01,
+            architecture="varnet",
+            takes="measurements+operator",
+            channels="native",
+            scale="max",
+            network={"cascades": 8, "width": 12, "depth": 2},
+            images=1500,
+            steps=1500,
+            batch=1,
+            learning_rate=3e-3,
+            tv_weights=_TV_WEIGHTS_COILS,
         ),
     )
 }

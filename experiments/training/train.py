@@ -77,7 +77,7 @@ def load_images(recipe: Recipe, operator: LinearOperator, folder: Path) -> Image
     kept = folder / "images.pt"
     if kept.exists():
         return Images(**torch.load(kept, weights_only=True))
-    images = simulate(recipe, operator, first_seed=TRAINING_SEED, count=recipe.images)
+    images = simulate(recipe, operator, first_seed=TRAINING_SEED, count=recipe.images, measure=False)
     torch.save({"truth": images.truth, "measurement": images.measurement}, kept.with_suffix(".partial"))
     kept.with_suffix(".partial").replace(kept)
     return images

@@ -3,8 +3,8 @@ r"""Dense networks from a node descriptor ``(N_0, N_1, ..., N_L)``: ReLU, deep s
 ``x_l = s_l(W_l x_{l-1} + b_l)`` with ``W_l`` of ``N_l x N_{l-1}``; nothing after the last layer.
 
 - *ReLU*: ``sum_l N_l (N_{l-1} + 1)`` parameters. Continuous and piecewise linear, ``Lip <= prod_l ||W_l||``.
-- *Deep spline*: each hidden neuron has an activation of its own, ``s(u) = b_0 + b_1 u + sum_k a_k max(0, u - t_k)`` with knots ``t_k`` (M. Unser, *A
-  representer theorem for deep neural networks*, JMLR 20, 2019). Its constant is ``max_k |b_1 + a_1 + ... + a_k|``, the steepest piece.
+- *Deep spline*: each hidden neuron has an activation of its own, ``s(u) = b_0 + b_1 u + sum_k a_k max(0, u - t_k)`` with knots ``t_k``
+  (`reconstructors.splines`). Its constant is ``max_k |b_1 + a_1 + ... + a_k|``, the steepest piece.
 - *Threshold logic*: Heaviside's step (W. McCulloch, W. Pitts, 1943; F. Rosenblatt, 1958). It jumps: no finite Lipschitz constant, and a
   gradient that is zero wherever it exists, so that no search by gradients finds the jump.
 """
@@ -17,48 +17,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from reconstructors.splines import LinearSpline
 from stabtest.errors import ConfigError
-
-
-class LinearSpline(nn.Module):
-    """A linear spline for each of ``count`` neurons, ``(B, count)`` to the same shape; at first a leaky ReLU of slope 0.1.
-
-    Parameters
-    ----------
-    count
-        Neurons.
-    knots
-        ``t_k``, increasing, the same for all.
-
-    Examples
-    --------
-    >>> LinearSpline(1)(torch.tensor([[-2.0], [3.0]])).detach().flatten()
-    tensor([-0.2000,  3.0000])
-    """
-
-    knots: Tensor
-
-    def __init__(self, count: int, *, knots: Sequence[float] = (-1.0, 0.0, 1.0)) -> None:
-        super().__init__()
-        if any(a >= b for a, b in pairwise(knots)):
-            raise ConfigError("linear spline: knots", expected="an increasing sequence", came=str(tuple(knots)))
-        self.register_buffer("knots", torch.tensor(knots))
-        bends = torch.zeros(count, len(knots))
-        bends[:, [k for k, knot in enumerate(knots) if knot == 0.0]] = 0.9
-        self.level, self.slope, self.bends = (
-            nn.Parameter(torch.zeros(count)),
-            nn.Parameter(torch.full((count,), 0.1)),
-            nn.Parameter(bends),
-        )
-
-    def forward(self, u: Tensor) -> Tensor:
-        """``s(u)``, entry by entry."""
-        return self.level + self.slope * u + (self.bends * torch.relu(u[..., None] - self.knots)).sum(-1)
-
-    def steepest(self) -> Tensor:
-        """Lipschitz constant of each activation, ``(count,)``, exact."""
-        slopes = torch.cat([self.slope[:, None], self.slope[:, None] + self.bends.cumsum(1)], dim=1)
-        return slopes.abs().amax(1)
 
 
 class Heaviside(nn.Module):

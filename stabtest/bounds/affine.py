@@ -192,7 +192,9 @@ def _action(call: Call) -> Action:
     name = call.operation
     if name in _IDENTITIES:
         dtype = call.get("dtype")
-        return (lambda u: u[0].to(torch.complex128)) if dtype == torch.complex128 else (lambda u: u[0])
+        # Among floating types nothing is converted; whole numbers are what an index has to be.
+        kept = not isinstance(dtype, torch.dtype) or dtype.is_floating_point
+        return (lambda u: u[0]) if kept else (lambda u: u[0].to(dtype))
     if name in _VIEWS and "dtype" not in call.arguments:
         return lambda u: u[0].reshape(call.output_shape)
     if name in _SHAPE_OF_OTHER and isinstance(call["self"], Signal):

@@ -15,6 +15,8 @@ from experiments.training.evaluate import round_weights, write
 from experiments.training.recipes import RECIPES
 from reconstructors.architectures import build
 from stabtest import tensors
+from stabtest.audit.config import Config
+from stabtest.audit.simulate import make_operator
 from stabtest.operators import masks
 
 SMALL = {
@@ -24,6 +26,9 @@ SMALL = {
     "automap": {"size": 32, "hidden": 20, "width": 4},
     "learned-primal-dual": {"iterations": 2, "width": 4},
     "itnet": {"iterations": 2, "width": 4, "depth": 2},
+    "modl": {"repetitions": 2, "layers": 2, "width": 4},
+    "variational": {"stages": 2, "filters": 3, "size": 3},
+    "varnet": {"cascades": 2, "width": 4, "depth": 2},
 }
 TINY = {
     name: dataclasses.replace(
@@ -54,8 +59,8 @@ def test_networks_that_take_measurements_are_given_those_of_the_target(name):
         noise = (source - kept).flatten(1) / kept.flatten(1).amax(1, keepdim=True)
     else:
         truth = torch.complex(target[:, :1], target[:, 1:])
-        noise = (source - operator.forward(truth))[:, 0, operator.mask] / truth.abs().amax((2, 3))
-        assert (source[:, 0, ~operator.mask] == 0).all()
+        noise = (source - operator.forward(truth))[:, :, operator.mask] / truth.abs().amax((2, 3))[..., None]
+        assert (source[:, :, ~operator.mask] == 0).all()
     assert noise.abs().square().mean().sqrt().item() == pytest.approx(recipe.noise, rel=0.05)
 
 
@@ -86,7 +91,7 @@ def test_noise_has_the_stated_level(name):
     images = simulate(recipe, operator, first_seed=1, count=1)
     y = add_noise(images.measurement, images.truth, recipe, operator, generator=torch.Generator().manual_seed(0))
     reference = images.truth if recipe.modality == "mri" else images.measurement
-    count = int(operator.mask.sum()) if recipe.modality == "mri" else y.numel()
+    count = len(y[0]) * int(operator.mask.sum()) if recipe.modality == "mri" else y.numel()
     level = (tensors.norm(y - images.measurement) / count**0.5 / reference.abs().max()).item()
     assert level == pytest.approx(recipe.noise, rel=0.05)
 
@@ -94,6 +99,33 @@ def test_noise_has_the_stated_level(name):
 def test_mri_mask_has_a_quarter_of_the_samples():
     operator = RECIPES["unet-mri"].build_operator()
     assert masks.sampling_fraction(operator.mask) == 0.25
+
+
+def test_coils_are_those_of_an_audit():
+    """A report on a network of several coils is of the scan that it was trained on, if its settings are those of the card."""
+    recipe = RECIPES["modl-mri-coils"]
+    scan = {
+        "kind": "multicoil",
+        "size": recipe.size,
+        "coils": recipe.operator["coils"],
+        "mask": {
+            "kind": recipe.operator["mask"],
+            **{key: recipe.operator[key] for key in ("acceleration", "centre_fraction", "seed")},
+        },
+    }
+    audited = make_operator(Config.model_validate({"network": {"zoo": "unet-mri"}, "operator": scan}))
+    operator = recipe.build_operator()
+    assert torch.equal(audited.mask, operator.mask)
+    assert torch.equal(audited.sensitivities, operator.sensitivities)
+
+
+def test_truths_of_mri_come_without_measurements_where_none_are_asked_for():
+    recipe = TINY["modl-mri-coils"]
+    operator = recipe.build_operator()
+    alone, both = (simulate(recipe, operator, first_seed=1, count=2, measure=measure) for measure in (False, True))
+    torch.testing.assert_close(alone.truth, both.truth, rtol=0, atol=0)
+    assert alone.measurement.shape == (2, 0)
+    assert both.measurement.shape == (2, 8, 32, 32)
 
 
 @pytest.mark.slow

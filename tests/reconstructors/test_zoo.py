@@ -30,8 +30,13 @@ NETWORKS = [
     "itnet-ct",
     "itnet-mri",
     "lpd-ct",
+    "modl-mri-coils",
     "unet-mri",
+    "varnet-mri-coils",
+    "vn-mri-coils",
 ]
+LEAST_FALL = {"modl-mri-coils": 0.5, "varnet-mri-coils": 0.3}
+"""Last loss over the first one recorded: 0.2 but for networks that unfold the coils before they have learned anything."""
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
@@ -72,7 +77,8 @@ def test_card_matches_the_weights(name):
     assert not any(p.requires_grad for p in entry.module.parameters())
     assert not entry.module.training
     losses = [loss for _, loss in entry.card["loss_curve"]]
-    assert losses[-1] < (0.7 if "start" in entry.card["training"] else 0.2) * losses[0]  # some start from a trained U-Net
+    start = 0.7 if "start" in entry.card["training"] else 0.2  # some start from a trained U-Net
+    assert losses[-1] < LEAST_FALL.get(name, start) * losses[0]
 
 
 def test_all_weights_together_are_small():

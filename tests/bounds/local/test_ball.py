@@ -182,6 +182,25 @@ def test_rounding_and_signs_away_from_their_jumps_are_constant():
     assert math.isinf(far.upper)
 
 
+class Looked(nn.Module):
+    """A spline that looks its pieces up: rounds down, and takes the entries of a table with those numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.tensor([0.0, 2.0, 3.0, 1.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        piece = x.floor().clamp(0, 2)
+        left, right = (self.table.index_select(0, piece.long().flatten() + k).reshape(x.shape) for k in (0, 1))
+        return left + (x - piece) * (right - left)
+
+
+def test_whole_numbers_stay_whole_and_an_index_without_a_rule_is_unknown():
+    (bound,) = lipschitz_on_ball(Looked().eval(), torch.full((1, 1, 2, 2), 1.4), radius=[0.1])
+    assert bound.upper is None
+    assert bound.status == "unknown"
+
+
 def test_complex_signals():
     class Phase(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
