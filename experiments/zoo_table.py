@@ -9,7 +9,8 @@ The last column is out of distribution: nothing here was trained or tuned on any
 reconstruction of three real brain slices (single coil), or of one real tooth (CT), with that of total variation behind it, by the configurations of
 `experiments/real_data`; it needs the folder of measurements in ``STABTEST_DATA``, and is empty without.
 
-``--write`` puts the table between its two marks in the README; else it is printed.
+Classical methods are scored on the first twenty of the phantoms unless ``--images`` says otherwise. ``--write`` puts the rows into the table
+between its two marks in the README, in place of those of the same name and scan; else they are printed.
 """
 
 from __future__ import annotations
@@ -90,7 +91,13 @@ def classical_scores(name: str, modality: str, images: int) -> dict[str, Any]:
     recipe = RECIPES[SCANS[modality]]
     operator = recipe.build_operator()
     truth, y = phantoms(recipe.name, images)
-    config = Config.model_validate({"network": {"zoo": name}, "operator": {"kind": _kind(modality), "size": recipe.size}})
+    config = Config.model_validate(
+        {
+            "network": {"zoo": name},
+            "operator": {"kind": _kind(modality), "size": recipe.size},
+            "reference": {"method": "none"},
+        }
+    )
     method = load_subjects(config)[0].method
     own = psnr(by_ones(lambda v: method(v, operator), y), truth).double()
     tv = tv_scores(recipe.name, images)
@@ -140,11 +147,20 @@ def real_scores(name: str, modality: str) -> str:
         update={
             "network": config.network.model_copy(update={"zoo": name}),
             "operator": config.operator.model_copy(update=settings),
+            "reference": config.reference.model_copy(update={"method": "none"}),
         }
     ).at(config.base_dir)
     cases = [make_case(config, index) for index in range(len(case_names(config)))]
     own = mean_psnr(load_subjects(config)[0].method, cases)
-    return f"{own:.1f} ({mean_psnr(load_reference(config).method, cases):.1f})"
+    return f"{own:.1f} ({_real_tv(modality, config.operator.size):.1f})"
+
+
+@cache
+def _real_tv(modality: str, size: int) -> float:
+    config = load_config(REAL[modality])
+    config = config.model_copy(update={"operator": config.operator.model_copy(update={"size": size})}).at(config.base_dir)
+    cases = [make_case(config, index) for index in range(len(case_names(config)))]
+    return mean_psnr(load_reference(config).method, cases)
 
 
 def mean_psnr(method: Method, cases: list[Case]) -> float:
@@ -180,25 +196,30 @@ def rows(names: list[str]) -> list[tuple[str, str]]:
     return sorted(((n, m) for n, m in whole if not names or n in names), key=lambda pair: ("mri", "ct", "other").index(pair[1]))
 
 
+def written(text: str, made: dict[tuple[str, str], str]) -> str:
+    """The README with these rows in its table, in the order of `rows`; what is not in the zoo any more goes out."""
+    before, rest = text.split(MARKS[0])
+    table, after = rest.split(MARKS[1])
+    kept = {found.groups(): f"{line}\n" for line in table.splitlines() if (found := re.match(r"\| `([\w-]+)` \| (\w+)", line))}
+    kinds = {"mri": "MRI", "ct": "CT", "other": "denoising"}
+    lines = [made.get((name, kind)) or kept.get((name, kinds[kind]), "") for name, kind in rows([])]
+    return f"{before}{MARKS[0]}\n{HEADER}{''.join(lines)}{MARKS[1]}{after}"
+
+
 def main() -> None:
     """Print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; not with --write")
-    parser.add_argument("--images", type=int, default=40, help="held-out phantoms for classical methods")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    parser.add_argument("--images", type=int, default=20, help="held-out phantoms for classical methods")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    if arguments.write and arguments.names:
-        parser.error("--write needs the whole table")
     torch.set_num_threads(1)
-    table = HEADER
+    made: dict[tuple[str, str], str] = {}
     for name, modality in rows(arguments.names):
-        line = row(name, modality, images=arguments.images)
-        print(line, end="", flush=True)
-        table += line
+        made[name, modality] = row(name, modality, images=arguments.images)
+        print(made[name, modality], end="", flush=True)
     if arguments.write:
-        text = README.read_text(encoding="utf-8")
-        pattern = re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1])
-        README.write_text(re.sub(pattern, lambda _: f"{MARKS[0]}\n{table}{MARKS[1]}", text, flags=re.DOTALL), encoding="utf-8")
+        README.write_text(written(README.read_text(encoding="utf-8"), made), encoding="utf-8")
 
 
 if __name__ == "__main__":

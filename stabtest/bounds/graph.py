@@ -16,9 +16,13 @@ keeps its value. Random operations make the network unknown. Control flow that d
 
 from __future__ import annotations
 
+import io
+import logging
 import operator
+import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,8 +139,7 @@ def trace(
     problems: list[str] = []
     for strict in (False, True):
         try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
+            with _quiet(), torch.no_grad():
                 program = torch.export.export(module, (example,), strict=strict)
                 _refuse_placeholders(program)
                 if not _is_functional(program):
@@ -151,9 +154,27 @@ def trace(
     return Graph(problem="could not be exported: " + "; ".join(dict.fromkeys(problems)))
 
 
+@contextmanager
+def _quiet() -> Generator[None]:
+    """The exporter's warnings, logs and printed graphs go nowhere: what matters of them is in the exception."""
+    logger = logging.getLogger("torch")
+    disabled, level = logger.disabled, logger.level
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logger.disabled = True
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.disabled = disabled
+            logger.setLevel(level)
+
+
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     place = [line for line in lines if line.startswith("File ") and "torch/" not in line]
+    # Names of files and not their folders: the message goes into reports, and folders are those of somebody's machine.
+    place = [re.sub(r'"[^"]*[/\\]([^"/\\]*)"', r'"\1"', line) for line in place]
     return " ".join([*(lines[:1] or [type(error).__name__]), *place[-1:]])[:400]
 
 

@@ -251,8 +251,11 @@ def zoo(
     import reconstructors
 
     if name is None:
+        from stabtest.cli.tables import zoo_line
+
+        typer.echo(f"{'NAME':22s} {'SIZE':>5s} {'PARAMETERS':>11s} {'PSNR (TV), DB':>14s}  WHAT")
         for each in reconstructors.names():
-            typer.echo(f"{each:20s} {_card(each).get('description', '')}")
+            typer.echo(zoo_line(each, _card(each)))
         return 0
     reconstructors.load(name)  # names the nearest where there is none
     for key, value in _card(name).items():

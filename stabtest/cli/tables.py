@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +32,21 @@ def number(value: float | None) -> str:
     ('0.289', '20.3', '-', 'inf', '1.23e+04')
     """
     return "-" if value is None else f"{value:.3g}"
+
+
+def zoo_line(name: str, card: Mapping[str, Any]) -> str:
+    """One reconstructor in a line: name, image size, parameters, held-out PSNR with that of total variation, what it is.
+
+    Examples
+    --------
+    >>> zoo_line("fbp", {"description": "Filtered back-projection."})
+    'fbp                        -           -              -  Filtered back-projection.'
+    """
+    size, parameters = card.get("size"), card.get("parameters")
+    held = card.get("held_out", {}).get("psnr_db")
+    score = "-" if held is None else f"{held['network']:.1f} ({held['tv']:.1f})"
+    count = "-" if parameters is None else f"{parameters:,}".replace(",", " ")
+    return f"{name:22s} {size or '-':>5} {count:>11s} {score:>14s}  {card.get('description', '')}"
 
 
 def bounds(finding: Finding) -> str:

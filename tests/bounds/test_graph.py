@@ -143,3 +143,16 @@ def test_a_further_argument_is_a_constant():
 def test_several_images_are_one_image():
     network = nn.Conv2d(2, 2, 3)
     assert lipschitz(network, IMAGE.repeat(4, 1, 1, 1)).upper == lipschitz(network, IMAGE).upper
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def test_what_cannot_be_exported_is_said_in_one_line_without_folders(capfd):
+    problem = trace(Branching(), torch.ones(1, 2)).problem
+    assert "could not be exported" in problem
+    assert "test_graph.py" in problem
+    assert "/" not in problem.replace("and/or", "")
+    assert capfd.readouterr() == ("", "")

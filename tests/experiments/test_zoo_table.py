@@ -40,3 +40,17 @@ def test_a_classical_method_is_scored_on_held_out_phantoms(monkeypatch):
     assert scores["own"] == pytest.approx(psnr(RECIPES["unet-mri"].build_operator().pseudo_inverse(y), truth).mean().item())
     assert scores["own"] == pytest.approx(scores["direct"])
     assert torch.isfinite(torch.tensor(scores["gain"])).all()
+
+
+def test_rows_are_put_in_place_of_those_of_the_same_name_and_scan():
+    def line(name, scan):
+        return f"| `{name}` | {scan} 128 | old |\n"
+
+    text = f"above\n{zoo_table.MARKS[0]}\n{zoo_table.HEADER}{line('tv', 'MRI')}{line('tv', 'CT')}{line('gone', 'MRI')}{zoo_table.MARKS[1]}\nbelow"
+    made = zoo_table.written(
+        text, {("tv", "ct"): "| `tv` | CT 128 | new |\n", ("unet-mri", "mri"): "| `unet-mri` | MRI 128 | new |\n"}
+    )
+    assert made.startswith("above\n")
+    assert made.endswith("\nbelow")
+    rows = [row for row in made.splitlines() if row.startswith("| `")]
+    assert rows == ["| `tv` | MRI 128 | old |", "| `unet-mri` | MRI 128 | new |", "| `tv` | CT 128 | new |"]

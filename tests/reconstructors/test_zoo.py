@@ -32,11 +32,14 @@ NETWORKS = [
     "lpd-ct",
     "modl-mri-coils",
     "unet-mri",
+    "unet-mri-adversarial",
+    "unet-mri-jittered",
+    "unet-mri-spectral",
     "varnet-mri-coils",
     "vn-mri-coils",
 ]
-LEAST_FALL = {"modl-mri-coils": 0.5, "varnet-mri-coils": 0.3}
-"""Last loss over the first one recorded: 0.2 but for networks that unfold the coils before they have learned anything."""
+BEHIND_TV = ("unet-mri-spectral",)
+"""Networks that total variation is ahead of, and whose cards and the zoo's table say so."""
 MOST_BYTES = 60e6
 """Bytes of all weights together."""
 
@@ -77,8 +80,9 @@ def test_card_matches_the_weights(name):
     assert not any(p.requires_grad for p in entry.module.parameters())
     assert not entry.module.training
     losses = [loss for _, loss in entry.card["loss_curve"]]
-    start = 0.7 if "start" in entry.card["training"] else 0.2  # some start from a trained U-Net
-    assert losses[-1] < LEAST_FALL.get(name, start) * losses[0]
+    assert losses[-1] < losses[0]
+    scores = entry.card["held_out"]["psnr_db"]
+    assert scores["network"] > scores["direct"] + 1
 
 
 def test_all_weights_together_are_small():
@@ -107,8 +111,9 @@ def test_held_out_figures_of_the_card_come_back(name):
     assert direct.mean().item() == pytest.approx(card["psnr_db"]["direct"], abs=0.01)
     assert (scores > direct).all()
     tv = TotalVariation(weight=card["tv"]["weight"], iterations=card["tv"]["iterations"])
-    assert (scores[:4] > psnr(by_ones(lambda v: tv(v, operator), y[:4]), truth[:4])).all()
-    assert card["psnr_gain_over_tv_db"]["interval_95"][0] > 0
+    ahead = scores[:4] > psnr(by_ones(lambda v: tv(v, operator), y[:4]), truth[:4])
+    low, high = card["psnr_gain_over_tv_db"]["interval_95"]
+    assert (ahead.all() and low > 0) if name not in BEHIND_TV else (not ahead.any() and high < 0)
 
 
 def test_denoiser_is_held_against_both_filters_with_the_widths_of_the_card():
@@ -135,7 +140,7 @@ def test_table_of_the_documentation_is_that_of_the_cards():
     text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     section = text.partition("## The shipped networks beside total variation\n")[2].partition("\n## ")[0]
     table = [line for line in section.splitlines() if line.startswith("| `")]
-    assert sorted(table) == [row_of(name, read_card(name)) for name in NETWORKS]
+    assert sorted(table) == sorted(row_of(name, read_card(name)) for name in NETWORKS)
 
 
 def test_seeds_of_training_tuning_and_evaluation_are_disjoint():
