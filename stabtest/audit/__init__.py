@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from stabtest.audit.config import Config
-from stabtest.audit.config_file import load_config, parse_config
+from stabtest.audit.config_file import config_schema, load_config, parse_config
 from stabtest.audit.template import init_template
 
 if TYPE_CHECKING:
     from stabtest.audit.conduct import AuditResult, run
     from stabtest.audit.plan import Plan, make_plan
 
-__all__ = ["AuditResult", "Config", "Plan", "init_template", "load_config", "make_plan", "parse_config", "run"]
+__all__ = ["AuditResult", "Config", "Plan", "config_schema", "init_template", "load_config", "make_plan", "parse_config", "run"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

@@ -57,6 +57,19 @@ def load_config(path: str | Path) -> Config:
     return parse_config(text, name=str(path), base_dir=path.resolve().parent)
 
 
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a configuration file: keys, types, ranges, defaults, what each means.
+
+    What no schema of single keys can say (one source of the network, as many patients as files) is checked when a file is loaded.
+
+    Examples
+    --------
+    >>> config_schema()["properties"]["operator"]["$ref"]
+    '#/$defs/OperatorSection'
+    """
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema(), "title": "stabtest.toml"}
+
+
 def parse_config(text: str, *, name: str = "stabtest.toml", base_dir: Path = Path()) -> Config:
     r"""A configuration from TOML text; ``name`` stands for the file in messages.
 

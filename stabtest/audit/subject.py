@@ -164,9 +164,15 @@ def _closed(config: Config, device: str) -> Subject:
     options = {"takes": section.takes, "channels": section.channels, "scale": section.scale}
     if section.file is not None:
         path = config.path(section.file)
-        module: networks.Network = networks.load_executable(path, trusted=section.trusted)
         sha256, settings = networks.sha256(path), {"file": section.file, "trusted": section.trusted}
-        description = "The user's network with its code in a file, which the user declared to be trusted."
+        if networks.is_onnx(path):
+            module: networks.Network = networks.load_onnx(path)
+            description = "The user's network in an ONNX file, converted; its images agree with those of onnxruntime."
+            if module.problem:
+                description = f"The user's network in an ONNX file, run by onnxruntime without a gradient: {module.problem}."
+        else:
+            module = networks.load_executable(path, trusted=section.trusted)
+            description = "The user's network with its code in a file, which the user declared to be trusted."
     else:
         assert section.command is not None
         module = networks.Program(

@@ -93,6 +93,18 @@ def init(
 
 @app.command()
 @guarded
+def schema(debug: Debug = False) -> int:
+    """Print the JSON Schema of stabtest.toml, for editors that complete and check as one types."""
+    import json
+
+    from stabtest.audit import config_schema
+
+    typer.echo(json.dumps(config_schema(), indent=1))
+    return 0
+
+
+@app.command()
+@guarded
 def check(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> int:
     """Load network and data and run the gates: shapes, adjoint, gradient, determinism, accuracy. No search."""
     from stabtest.audit.conduct import one_thread

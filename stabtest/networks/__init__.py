@@ -5,6 +5,7 @@ from stabtest.networks.executable import load_executable
 from stabtest.networks.gates import check_network, require
 from stabtest.networks.load import load_factory, sha256
 from stabtest.networks.magnitude import Magnitude, comparable, returns_magnitude
+from stabtest.networks.onnx_file import OnnxNetwork, is_onnx, load_onnx
 from stabtest.networks.program import Program
 from stabtest.networks.protocol import Network, Reconstructor
 from stabtest.networks.scaling import Scale
@@ -16,6 +17,7 @@ __all__ = [
     "LoadedWeights",
     "Magnitude",
     "Network",
+    "OnnxNetwork",
     "Program",
     "Reconstructor",
     "Scale",
@@ -23,8 +25,10 @@ __all__ = [
     "WrappedNetwork",
     "check_network",
     "comparable",
+    "is_onnx",
     "load_executable",
     "load_factory",
+    "load_onnx",
     "load_weights",
     "require",
     "returns_magnitude",

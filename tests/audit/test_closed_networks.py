@@ -70,6 +70,22 @@ def test_a_file_with_its_code_is_audited_with_gradients(exported):
     assert not document.failures
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_an_onnx_file_needs_no_trust_and_has_gradients(tmp_path):
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 2, 3, padding=1))
+    image = torch.zeros(1, 2, 32, 32)
+    torch.onnx.export(network, (image,), str(tmp_path / "net.onnx"), dynamo=True, verbose=False, external_data=False)
+    config = configured(tmp_path, 'file = "net.onnx"\nchannels = "real-imag"\nscale = "max"')
+    document = run(make_plan(config), tmp_path / "out").document
+    assert "agree with those of onnxruntime" in document.items[0].description
+    (row,) = (row for row in document.worst_case.rows if row.method == "net")
+    assert row.queries == 0
+    assert not document.failures
+
+
 def test_a_program_is_audited_by_queries(tmp_path):
     (tmp_path / "recon.py").write_text(RECON.format(1))
     config = configured(tmp_path, f"command = '{sys.executable} recon.py {{measurements}} {{output}}'\nname = 'vendor'")

@@ -15,9 +15,9 @@ from stabtest.stability.kernel.sfrc import LEAST_SIDE
 class SfrcSection(Section):
     """Scanning Fourier ring correlation."""
 
-    threshold: float = Field(gt=0, lt=1)
-    least_cutoff: float = Field(gt=0, le=1)
-    side: int = Field(default=32, ge=LEAST_SIDE)
+    threshold: float = Field(gt=0, lt=1, description="Correlation below which a ring of frequencies no longer agrees.")
+    least_cutoff: float = Field(gt=0, le=1, description="Share of the Nyquist frequency up to which a patch has to agree.")
+    side: int = Field(default=32, ge=LEAST_SIDE, description="Of the patches, in pixels.")
 
 
 class KernelSection(Section):

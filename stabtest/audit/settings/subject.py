@@ -36,12 +36,15 @@ class NetworkSection(Section):
         default=None, description='Own network: "module:factory" or "path/to/file.py:factory", called to make the torch module.'
     )
     file: str | None = Field(
-        default=None, description="Own network with its code in it: a file of torch.jit.save or torch.export.save (.pt2)."
+        default=None,
+        description="Own network with its code in it: a file of torch.jit.save or torch.export.save (.pt2), or ONNX.",
     )
     command: str | None = Field(
         default=None, description='Own reconstruction as a program: "recon {measurements} {output}", run for each image.'
     )
-    trusted: bool = Field(default=False, description="Whether the file is trusted: loading it runs what is in it.")
+    trusted: bool = Field(
+        default=False, description="Whether the file is trusted: loading it runs what is in it (not of ONNX)."
+    )
     format: Literal["npy", "hdf5"] = Field(default="npy", description="Of the files that the command reads and writes.")
     timeout: Positive | None = Field(
         default=None, description="Seconds that the command may take for one image; no limit if not given."
