@@ -28,7 +28,8 @@ from torch import Tensor
 
 import reconstructors
 from experiments.training.evaluate import by_ones, held_out
-from experiments.training.recipes import HELD_OUT_SEED, RECIPES
+from experiments.training.recipe import HELD_OUT_SEED
+from experiments.training.recipes import RECIPES
 from reconstructors import zoo
 from stabtest.audit.cases import case_names, make_case
 from stabtest.audit.config import Config

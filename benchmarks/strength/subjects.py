@@ -18,7 +18,8 @@ from torch import Tensor
 
 import reconstructors
 from experiments.training.data import add_noise, simulate
-from experiments.training.recipes import RECIPES, Recipe
+from experiments.training.recipe import Recipe
+from experiments.training.recipes import RECIPES
 from stabtest import tensors
 from stabtest.networks import wrap
 from stabtest.operators.base import LinearOperator

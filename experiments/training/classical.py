@@ -14,7 +14,8 @@ import torch
 from scipy import stats
 
 from experiments.training.evaluate import by_ones, held_out, tune, tune_tv
-from experiments.training.recipes import HELD_OUT_SEED, RECIPES, Recipe
+from experiments.training.recipe import HELD_OUT_SEED, Recipe
+from experiments.training.recipes import RECIPES
 from reconstructors.invariant import InvariantWavelets
 from stabtest.metrics import psnr
 

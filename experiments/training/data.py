@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from experiments.training.recipes import Recipe
+from experiments.training.recipe import Recipe
 from experiments.training.robust import jitter
 from stabtest.operators.base import LinearOperator
 from stabtest.operators.fourier import Fourier, ifft2c

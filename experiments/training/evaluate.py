@@ -22,7 +22,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from experiments.training.data import add_noise, simulate
-from experiments.training.recipes import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED, Recipe
+from experiments.training.recipe import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED, Recipe
 from reconstructors.lecture.filters import GaussianFilter, MedianFilter
 from reconstructors.primal_dual import PrimalDual
 from reconstructors.tv import TotalVariation

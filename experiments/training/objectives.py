@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from experiments.training.recipes import Recipe
+from experiments.training.recipe import Recipe
 from stabtest.operators.base import LinearOperator
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from experiments.training.data import Images, add_noise, augment, simulate
 from experiments.training.objectives import make_objective
-from experiments.training.recipes import TRAINING_SEED, Recipe
+from experiments.training.recipe import TRAINING_SEED, Recipe
 from experiments.training.robust import to_channels as complex_to_channels
 from experiments.training.robust import worst_input
 from experiments.training.spectral import limit_norms, settle, start_isometric

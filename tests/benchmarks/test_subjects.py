@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from benchmarks.strength import subjects
-from experiments.training.recipes import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED
+from experiments.training.recipe import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED
 
 
 def test_image_does_not_depend_on_the_others_asked_for():

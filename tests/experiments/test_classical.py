@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from experiments.training import classical, evaluate
-from experiments.training.recipes import HELD_OUT_SEED, RECIPES, TUNING_SEED
+from experiments.training.recipe import HELD_OUT_SEED, TUNING_SEED
+from experiments.training.recipes import RECIPES
 from reconstructors.invariant import InvariantWavelets
 from stabtest.metrics import psnr
 

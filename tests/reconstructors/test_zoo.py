@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 import reconstructors
 from experiments.training.evaluate import by_ones, held_out
-from experiments.training.recipes import HELD_OUT_SEED, RECIPES, TRAINING_SEED, TUNING_SEED
+from experiments.training.recipe import HELD_OUT_SEED, TRAINING_SEED, TUNING_SEED
+from experiments.training.recipes import RECIPES
 from reconstructors.lecture.filters import GaussianFilter, MedianFilter
 from reconstructors.lecture.shelf import SHELF
 from reconstructors.tv import TotalVariation
