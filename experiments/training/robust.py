@@ -24,6 +24,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from reconstructors.layout import join, split
 from stabtest.operators.base import LinearOperator
 from stabtest.tensors import norm
 
@@ -41,16 +42,6 @@ def jitter(level: float, largest: float, count: int, *, generator: torch.Generat
     (True, True)
     """
     return level + (largest - level) * torch.rand(count, generator=generator)
-
-
-def to_image(channels: Tensor) -> Tensor:
-    """Real ``(B, 2, H, W)`` to complex ``(B, 1, H, W)``."""
-    return torch.complex(channels[:, :1], channels[:, 1:])
-
-
-def to_channels(image: Tensor) -> Tensor:
-    """Complex ``(B, 1, H, W)`` to real ``(B, 2, H, W)``."""
-    return torch.cat([image.real, image.imag], dim=1)
 
 
 def worst_input(
@@ -85,13 +76,14 @@ def worst_input(
     """
 
     def feasible(error: Tensor) -> Tensor:
-        measured = to_channels(operator.adjoint(operator.forward(to_image(error))))
+        measured = split(operator.adjoint(operator.forward(join(error, like=kind))))
         size = norm(measured).reshape(-1, 1, 1, 1)
         return measured * (limit / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_max(1)
 
     def direction(change: Tensor) -> Tensor:
         return limit * change / norm(change).reshape(-1, 1, 1, 1).clamp_min(torch.finfo(change.dtype).tiny)
 
+    kind = torch.empty(0, dtype=torch.complex64)
     limit = radius * norm(source).reshape(-1, 1, 1, 1)
     error = feasible(direction(torch.randn(source.shape, generator=generator)))
     network.eval()

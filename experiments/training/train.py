@@ -19,12 +19,11 @@ from torch import Tensor, nn
 from experiments.training.data import Images, add_noise, augment, simulate
 from experiments.training.objectives import make_objective
 from experiments.training.recipe import TRAINING_SEED, Recipe
-from experiments.training.robust import to_channels as complex_to_channels
 from experiments.training.robust import worst_input
 from experiments.training.spectral import limit_norms, settle, start_isometric
 from experiments.training.start import start_from
 from reconstructors.architectures import build
-from reconstructors.layout import largest
+from reconstructors.layout import largest, split
 from stabtest.operators.base import LinearOperator
 
 CHECKPOINT_EVERY = 500
@@ -32,7 +31,7 @@ CHECKPOINT_EVERY = 500
 
 def to_channels(image: Tensor) -> Tensor:
     """Complex ``(B, 1, H, W)`` to real ``(B, 2, H, W)``; real images stay."""
-    return complex_to_channels(image) if image.is_complex() else image
+    return split(image) if image.is_complex() else image
 
 
 def make_batch(

@@ -7,7 +7,8 @@ import torch
 
 from experiments.training.data import add_noise, simulate
 from experiments.training.recipes import RECIPES
-from experiments.training.robust import to_channels, to_image, worst_input
+from experiments.training.robust import worst_input
+from reconstructors.layout import join, split
 from reconstructors.unet import UNet
 from stabtest import tensors
 
@@ -20,7 +21,7 @@ def setting():
     images = simulate(RECIPE, operator, first_seed=1, count=3)
     torch.manual_seed(0)
     network = UNet(channels=2, width=4, depth=2).train()
-    return network, to_channels(operator.pseudo_inverse(images.measurement)), to_channels(images.truth), operator
+    return network, split(operator.pseudo_inverse(images.measurement)), split(images.truth), operator
 
 
 def attacked(setting, **changes):
@@ -33,7 +34,7 @@ def test_perturbation_is_in_the_ball_and_on_the_measured_samples(setting):
     _, source, _, operator = setting
     change = attacked(setting) - source
     assert (tensors.norm(change) <= 0.05 * tensors.norm(source) * (1 + 1e-5)).all()
-    measured = to_channels(operator.adjoint(operator.forward(to_image(change))))
+    measured = split(operator.adjoint(operator.forward(join(change, like=change.to(torch.complex64)))))
     torch.testing.assert_close(measured, change, rtol=0, atol=1e-6)
 
 

@@ -80,7 +80,8 @@ def test_settling_changes_what_was_trained_by_little():
     for _ in range(100):
         trained = network(image)
     settle(network, limit=1.0)
-    assert ((network(image) - trained).norm() / (trained - image).norm()).item() < 0.3
+    # Thirteen layers, each rescaled by what a certificate may exceed the norm by (0.24 % up to 16 channels).
+    assert ((network(image) - trained).norm() / (trained - image).norm()).item() < 1.0024**13 - 1
 
 
 def test_groups_are_refused():
