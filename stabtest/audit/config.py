@@ -69,10 +69,11 @@ class Config(Section):
             raise ValueError('[operator] kind = "fourier" for k-space')
         if self.data.kind == "sinogram" and not is_ct:
             raise ValueError('[operator] kind = "radon" for a sinogram')
-        if self.reference.method == "fbp" and not is_ct:
-            raise ValueError('[operator] kind = "radon" for the reference "fbp"')
-        if self.reference.method == "zero-filled" and self.modality != "mri":
-            raise ValueError('[operator] kind = "fourier" or "multicoil" for the reference "zero-filled"')
+        method = self.reference.method
+        if method in ("fbp", "sirt") and not is_ct:
+            raise ValueError(f'[operator] kind = "radon" for the reference "{method}"')
+        if method in ("zero-filled", "cg-sense") and self.modality != "mri":
+            raise ValueError(f'[operator] kind = "fourier" or "multicoil" for the reference "{method}"')
         self._check_patterns()
         if self.worst_case.enabled:
             self._check_set()
@@ -81,8 +82,6 @@ class Config(Section):
     def _check_patterns(self) -> None:
         """See that other patterns exist for this operator and these data."""
         wanted = set(self.sampling.patterns)
-        if wanted and not self.data.simulated:
-            raise ValueError('[data] kind = "phantom" or "images" for [sampling] patterns: a real scan cannot be taken again')
         possible: dict[str, tuple[str, ...]] = {"mri": get_args(Kind), "ct": get_args(Angles)}
         if strange := sorted(wanted - set(possible.get(self.modality, ()))):
             raise ValueError(f"[sampling] patterns that the operator can have, and not {', '.join(strange)}")

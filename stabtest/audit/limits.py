@@ -18,6 +18,7 @@ FEW_PATIENTS = 20
 """Below this number of patients the report says that they are few."""
 _TUNED_ON = {"mri": "4x Cartesian sampling, 1 % noise", "ct": "50 views, 2 % noise"}
 """On which phantoms of 128 pixels the default weights of total variation were chosen."""
+_SAID = {"tv": "total variation", "tgv": "total generalised variation", "wavelet": "wavelets"}
 
 
 def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
@@ -97,7 +98,7 @@ def _noise(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
 def _weight(config: Config) -> str:
     """How the weight of the reference came about, as far as it is known."""
     weight, default = config.reference.weight, WEIGHTS[config.reference.method][config.modality]
-    name = {"tv": "total variation", "wavelet": "wavelets"}[config.reference.method]
+    name = _SAID[config.reference.method]
     said = f"The weight of the reference ({name}) was not tuned by the audit. "
     if weight is not None and weight != default:
         return said + f"{weight:g} was set in the configuration; how it was chosen is not recorded here."

@@ -12,8 +12,9 @@ import math
 import torch
 
 from stabtest.audit.config import Config
+from stabtest.audit.patterns import MaskPatterns, ViewPatterns
 from stabtest.audit.scans import KSpaceScan, ViewSelection
-from stabtest.audit.simulate import mask_family
+from stabtest.audit.simulate import derived_seed, mask_family
 from stabtest.data import read_data_exchange, read_kspace
 from stabtest.operators import Radon, sampling_fraction
 from stabtest.stability.cases import Case
@@ -59,6 +60,7 @@ def _kspace(config: Config, path: str, name: str, patient: str) -> Case:
         truth_source="full reconstruction",
         noise_std=data.noise_std if math.isfinite(data.noise_std) else None,
         resample=scan,
+        repattern=MaskPatterns(scan, derived_seed(config.audit.seed, "pattern")),
         notes=data.notes,
     )
 
@@ -85,5 +87,6 @@ def _sinogram(config: Config, path: str, name: str, patient: str) -> Case:
         truth_source="full reconstruction",
         noise_std=data.noise_std if math.isfinite(data.noise_std) else None,
         resample=scan,
+        repattern=ViewPatterns(scan, derived_seed(config.audit.seed, "pattern")),
         notes=data.notes,
     )

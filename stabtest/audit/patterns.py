@@ -11,16 +11,18 @@ noise is drawn anew at the same level: no views are common.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from stabtest.audit.scans import KSpaceScan, SinogramScan
+from stabtest.audit.scans import KSpaceScan, SinogramScan, ViewSelection
 from stabtest.audit.settings import Angles
-from stabtest.errors import ConfigError
+from stabtest.errors import ConfigError, DataError
 from stabtest.operators import MaskFamily, Radon, sampling_fraction
 from stabtest.operators.mask_family import Kind
 from stabtest.stability.cases import Resampled
@@ -108,7 +110,7 @@ class AnglePatterns:
             If there is no such set.
         """
         trained = self.scan.operator
-        count, geometry = len(trained.angles), trained.geometry
+        count = len(trained.angles)
         generator = np.random.default_rng([self.seed, 31])
         match kind:
             case "random_angles":
@@ -117,15 +119,70 @@ class AnglePatterns:
                 angles = np.linspace(0, LIMITED, count, endpoint=False)
             case _:
                 raise ConfigError("[sampling] patterns", expected=f"{', '.join(get_args(Angles))} (CT)", came=repr(kind))
-        operator = Radon(
-            (geometry.height, geometry.width),
-            angles.tolist(),
-            geometry.detectors,
-            pixel_size=geometry.pixel_size,
-            detector_spacing=geometry.detector_spacing,
-            centre_offset=geometry.centre_offset,
-            window=trained.window,
-        )
+        operator = _at(trained, angles.tolist())
         clean = self.scan.project(operator)
         noise = torch.from_numpy(generator.standard_normal(tuple(clean.shape))).to(clean.dtype)
         return Resampled(operator, clean + self.scan.noise_std * noise, count, 1.0)
+
+
+@dataclass(frozen=True)
+class ViewPatterns:
+    """Other views of a real scan.
+
+    Parameters
+    ----------
+    scan
+        All its views, and those that the network is made for.
+    seed
+        Of the choice.
+    """
+
+    scan: ViewSelection
+    seed: int
+
+    def __call__(self, kind: str) -> Resampled:
+        """As many of the measured views, otherwise chosen.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such choice.
+        DataError
+            If the scan has too few views within the limited angle.
+        """
+        angles, count = np.asarray(self.scan.angles), len(self.scan.trained)
+        match kind:
+            case "random_angles":
+                chosen = np.sort(np.random.default_rng([self.seed, 31]).choice(len(angles), count, replace=False))
+            case "limited_angle":
+                chosen = _evenly(np.flatnonzero(angles - angles.min() < LIMITED), count)
+            case _:
+                raise ConfigError("[sampling] patterns", expected=f"{', '.join(get_args(Angles))} (CT)", came=repr(kind))
+        operator = _at(self.scan.operator, angles[chosen].tolist())
+        return Resampled(operator, self.scan.views[:, :, torch.from_numpy(chosen)], count, 1.0)
+
+
+def _evenly(within: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Some of the views, each as near as may be to its place of an even spacing."""
+    if len(within) < count:
+        raise DataError(
+            "[sampling] patterns: limited_angle",
+            expected=f"at least the {count} views that are reconstructed from, within {LIMITED:g} degrees",
+            came=f"{len(within)} views of the scan there",
+            remedy="fewer [operator] angles, or only random_angles",
+        )
+    return within[np.arange(count) * len(within) // count]
+
+
+def _at(operator: Radon, angles: Sequence[float]) -> Radon:
+    """The scanner of an operator at other angles."""
+    geometry = operator.geometry
+    return Radon(
+        (geometry.height, geometry.width),
+        angles,
+        geometry.detectors,
+        pixel_size=geometry.pixel_size,
+        detector_spacing=geometry.detector_spacing,
+        centre_offset=geometry.centre_offset,
+        window=operator.window,
+    )

@@ -227,8 +227,8 @@ def load_reference(config: Config) -> Subject:
     name = config.reference.method
     entry = reconstructors.load(name)
     assert entry.make is not None
-    settings = _regularised(config, name)
-    return _classical(name, "reference", entry.make(**settings), settings, str(entry.card["description"]))
+    method = entry.make(**_regularised(config, name))
+    return _classical(name, "reference", method, _own_settings(method), str(entry.card["description"]))
 
 
 def _regularised(config: Config, name: str) -> dict[str, Any]:

@@ -55,6 +55,7 @@ _EXAMPLES = {
     ("missed_lesion", "columns"): "[40, 90]",
     ("sampling", "views"): "[25, 100, 200]",
     ("image_quality", "water"): "0.02",
+    ("kernel", "reference_steps"): "10",
     ("kernel", "sfrc"): "{ threshold = 0.5, least_cutoff = 0.5 }",
     ("shift", "objects"): "{ intensity = [-0.2, 0.2], rotation = [2.0, 10.0], translation_rows = [3.5], "
     "translation_columns = [0.5, 3.5], zoom = [-0.1, 0.1], inversion = [1.0], anatomy = [1.0] }",

@@ -11,6 +11,8 @@ import torch
 from stabtest.audit.cases import case_names, make_case
 from stabtest.audit.config_file import parse_config
 from stabtest.audit.measured import measured_case
+from stabtest.audit.patterns import LIMITED, ViewPatterns
+from stabtest.audit.scans import ViewSelection
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon, fft2c
 from stabtest.phantoms import ellipses, head
@@ -44,6 +46,22 @@ def test_kspace_is_cropped_masked_and_compared_with_the_full_reconstruction(scan
     assert any("cropped" in note for note in case.notes)
 
 
+def test_another_pattern_shows_another_part_of_the_same_scan(scans):
+    case = make_case(kspace_config(scans), 0)
+    other = case.repattern("variable_density")
+    assert not torch.equal(other.operator.mask, case.operator.mask)
+    assert torch.equal(other.measurement, case.resample(1.0).measurement * other.operator.mask)
+
+
+def test_a_limited_angle_with_too_few_views_is_refused(tmp_path):
+    views = torch.ones(1, 1, 6, 8)
+    scan = ViewSelection(
+        views, (0.0, 30.0, 60.0, 90.0, 120.0, 150.0), torch.arange(5), Radon(8, (0.0, 30.0, 60.0, 90.0, 120.0), 8)
+    )
+    with pytest.raises(DataError, match="4 views of the scan"):
+        ViewPatterns(scan, seed=0)("limited_angle")
+
+
 def test_files_of_one_name_get_different_case_names(scans):
     assert case_names(kspace_config(scans)) == ("a/scan.npy", "b/scan.npy")
 
@@ -69,6 +87,12 @@ def test_a_sinogram_becomes_a_case(tmp_path):
     assert len(case.resample(30).operator.angles) == 30
     image = case.operator.pseudo_inverse(case.measurement)
     assert float((image - case.truth).norm() / case.truth.norm()) < 0.5
+    for kind in ("random_angles", "limited_angle"):  # each reading is the one that was measured at its angle
+        other = case.repattern(kind)
+        assert (other.count, len(set(other.operator.angles))) == (15, 15)
+        rows = [round(angle / 3) for angle in other.operator.angles]
+        torch.testing.assert_close(other.measurement, case.resample(60).measurement[:, :, rows])
+        assert kind == "random_angles" or max(other.operator.angles) < LIMITED
     with pytest.raises(DataError, match="60 views"):
         make_case(parse_config(text.replace("angles = 15", "angles = 100"), base_dir=tmp_path), 0)
 

@@ -6,19 +6,20 @@ import pytest
 
 from stabtest.audit.config_file import parse_config
 from stabtest.audit.subject import WEIGHTS, load_subjects
+from stabtest.errors import ConfigError
 
 
 def configured(method, extra="", zoo="zero-filled"):
     return parse_config(f'[network]\nzoo = "{zoo}"\n[operator]\nsize = 32\n[reference]\nmethod = "{method}"\n{extra}')
 
 
-@pytest.mark.parametrize("method", ["tv", "wavelet"])
+@pytest.mark.parametrize("method", WEIGHTS)
 def test_reference_gets_the_weight_of_its_modality_or_the_one_that_is_set(method):
     default, own = (
         next(one for one in load_subjects(configured(method, extra)) if one.role == "reference")
         for extra in ("", "weight = 0.02\niterations = 7\n")
     )
-    assert default.item.settings == {"weight": WEIGHTS[method]["mri"], "iterations": 300}
+    assert {"weight": WEIGHTS[method]["mri"], "iterations": 300}.items() <= default.item.settings.items()
     assert (own.method.reconstruct.weight, own.method.reconstruct.iterations) == (0.02, 7)
     assert default.fingerprint != own.fingerprint
 
@@ -37,3 +38,14 @@ def test_a_method_with_settings_of_its_own_says_them(name, setting):
 
 def test_a_method_without_settings_says_none():
     assert load_subjects(configured("tv", zoo="zero-filled"))[0].item.settings == {}
+
+
+def test_a_linear_reference_says_its_settings():
+    reference = load_subjects(configured("cg-sense"))[1]
+    assert (reference.role, reference.item.settings["weight"]) == ("reference", reference.method.reconstruct.weight)
+
+
+@pytest.mark.parametrize(("method", "needed"), [("sirt", "radon"), ("fbp", "radon")])
+def test_a_reference_for_another_scan_is_refused(method, needed):
+    with pytest.raises(ConfigError, match=needed):
+        configured(method)

@@ -42,6 +42,10 @@ class KernelSection(Section):
         description="Largest distance in the data, in standard deviations of the noise of a real sample (d' of an ideal observer).",
     )
     steps: Count = Field(default=30, description="Evaluations of each ascent, at most.")
+    reference_steps: Count | None = Field(
+        default=None,
+        description="The same for the reference and the baseline, where their evaluations are dear; as steps if not given.",
+    )
     starts: Count = Field(default=2, description="Random starts, for each family and base.")
     floor: float = Field(
         default=1e-3, ge=0, description="Size above which something is shown in the null space, relative to the largest pixel."
@@ -68,6 +72,7 @@ class KernelSection(Section):
             size=self.size,
             data=self.data,
             steps=self.steps,
+            reference_steps=self.reference_steps,
             starts=self.starts,
             floor=self.floor,
             sfrc=rings,

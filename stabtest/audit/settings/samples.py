@@ -26,8 +26,8 @@ class SamplingSection(Section):
     )
     patterns: tuple[Kind | Angles, ...] = Field(
         default=(),
-        description="Other patterns of as many samples as trained with, of simulated cases: kinds of mask (MRI), or random_angles and "
-        "limited_angle (CT).",
+        description="Other patterns of as many samples as trained with: kinds of mask (MRI), or random_angles and limited_angle (CT; of a real "
+        "scan, views that it has).",
     )
 
 

@@ -89,11 +89,14 @@ class NetworkSection(Section):
 class ReferenceSection(Section):
     """The classical method that goes through the same tests with the same budget."""
 
-    method: Literal["tv", "wavelet", "zero-filled", "fbp", "none"] = Field(
+    method: Literal["tv", "tgv", "wavelet", "cg-sense", "sirt", "zero-filled", "fbp", "none"] = Field(
         default="tv",
-        description="tv = total variation; wavelet = translation-invariant wavelets; zero-filled (MRI) and fbp (CT) are linear; none = no reference.",
+        description="tv = total variation; tgv = total generalised variation; wavelet = translation-invariant wavelets; linear: zero-filled and "
+        "cg-sense (MRI), fbp and sirt (CT); none = no reference.",
     )
     weight: Positive | None = Field(
-        default=None, description="tv, wavelet: regularisation weight; default of the method if not given."
+        default=None, description="tv, tgv, wavelet: regularisation weight; default of the method if not given."
     )
-    iterations: Count | None = Field(default=None, description="tv, wavelet: iterations; default of the method if not given.")
+    iterations: Count | None = Field(
+        default=None, description="tv, tgv, wavelet: iterations; default of the method if not given."
+    )

@@ -80,6 +80,8 @@ class KernelTest:
         is not known, in units of `FALLBACK` ``||y||``.
     steps, starts
         Evaluations in each ascent and random starts, for each family and base.
+    reference_steps
+        Evaluations in each ascent for a method that is not the one under test; ``steps`` if not given.
     floor
         ``|P_N f(y)|`` relative to ``max|x|`` above which a method shows something in the null space, for the hallucination map.
     cut
@@ -111,6 +113,7 @@ class KernelTest:
     data: float = LEAST_DETECTABILITY
     steps: int = 30
     starts: int = 2
+    reference_steps: int | None = None
     floor: float = 1e-3
     cut: float = 0.01
     sfrc: SfrcSettings | None = None
@@ -123,8 +126,10 @@ class KernelTest:
         if not (0 < self.size < math.inf and 0 < self.data < math.inf and self.floor >= 0 and self.cut >= 0):
             came = f"size {self.size}, data {self.data}, floor {self.floor}, cut {self.cut}"
             raise ConfigError("kernel", expected="positive size and data, floor and cut of at least zero", came=came)
-        if self.steps < 1 or self.starts < 1:
-            raise ConfigError("kernel: search", expected="at least one step and start", came=f"{self.steps}, {self.starts}")
+        others = self.steps if self.reference_steps is None else self.reference_steps
+        if self.steps < 1 or self.starts < 1 or others < 1:
+            came = f"{self.steps}, {self.starts}, for others {others}"
+            raise ConfigError("kernel: search", expected="at least one step and start", came=came)
         if self.sfrc is not None and self.sfrc.side < LEAST_SIDE:
             raise ConfigError("kernel: sFRC side", expected=f"at least {LEAST_SIDE} pixels", came=str(self.sfrc.side))
 
@@ -234,6 +239,7 @@ class KernelTest:
         unit, noisy = _unit(case)
         family: Family = FAMILIES[name](Ellipsoid(operator, size=self.size * size, data=self.data * unit))
         generator = torch.Generator().manual_seed(seed)
+        tested = method.role == "under test" or self.reference_steps is None
         search = search_detail(
             method,
             operator,
@@ -241,7 +247,7 @@ class KernelTest:
             about,
             family,
             objective=self.objective,
-            steps=self.steps,
+            steps=self.steps if tested else self.reference_steps or self.steps,
             starts=self.starts,
             generator=generator,
         )

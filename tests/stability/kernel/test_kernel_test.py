@@ -157,3 +157,12 @@ def test_without_truth_or_phase_there_is_no_test(build):
 def test_settings_have_a_range(wrong):
     with pytest.raises(ConfigError, match="kernel"):
         KernelTest(**wrong)
+
+
+def test_others_than_the_tested_method_can_be_given_fewer_steps(build):
+    case, test = build.head_case(n=16), KernelTest(families=("free",), bases=("truth",), steps=9, starts=1, reference_steps=2)
+    spent = {}
+    for role in ("under test", "reference", "baseline"):
+        (row,) = transfers(test.measure(Method("linear", role, build.linear().reconstruct), case))
+        spent[role] = row.evaluations
+    assert spent["reference"] == spent["baseline"] == spent["under test"] - 7 * row.starts
