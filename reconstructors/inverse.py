@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from stabtest import tensors
+from stabtest.operators.opaque import step
 
-Solver = Callable[[Tensor], Tensor]
-"""``b -> (N + w)^-1 b``, image by image."""
+Solver = Callable[[Tensor, Tensor], Tensor]
+"""``(b, w) -> (N + w)^-1 b``, image by image."""
 
 
 def inverse(b: Tensor, weight: Tensor, solve: Solver) -> Tensor:
@@ -34,18 +35,18 @@ def inverse(b: Tensor, weight: Tensor, solve: Solver) -> Tensor:
     weight
         ``w``, real, shape ``()``.
     solve
-        The solver, which knows ``N`` and the weight; it is run without a graph.
+        The solver, which knows ``N``; it is run without a graph.
 
     Examples
     --------
     With ``N = 0``, ``x = b / w``:
 
     >>> w = torch.tensor(2.0, requires_grad=True)
-    >>> x = inverse(torch.tensor([[6.0]]), w, lambda b: b / w)
+    >>> x = inverse(torch.tensor([[6.0]]), w, lambda b, w: b / w)
     >>> x.item(), torch.autograd.grad(x.sum(), w)[0].item()
     (3.0, -1.5)
     """
-    return _Inverse.apply(b, weight, solve)  # pyright: ignore[reportReturnType]
+    return step("resolvent", lambda b, w: _Inverse.apply(b, w, solve), b, weight)  # pyright: ignore[reportReturnType]
 
 
 class _Inverse(torch.autograd.Function):
@@ -53,7 +54,7 @@ class _Inverse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, b: Tensor, weight: Tensor, solve: Solver) -> Tensor:  # noqa: ANN401
-        x = solve(b)
+        x = solve(b, weight)
         ctx.solve = solve
         ctx.save_for_backward(x, weight)
         return x

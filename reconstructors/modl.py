@@ -116,5 +116,8 @@ class Modl(nn.Module):
             ``A``.
         """
         tolerance = self.training_tolerance if self.training else self.tolerance
-        limits = {"weight": float(weight.detach()), "iterations": self.iterations, "tol": tolerance}
-        return inverse(b, weight, lambda right: conjugate_gradient(operator, right, **limits).x)
+
+        def solved(right: Tensor, w: Tensor) -> Tensor:
+            return conjugate_gradient(operator, right, weight=float(w.detach()), iterations=self.iterations, tol=tolerance).x
+
+        return inverse(b, weight, solved)

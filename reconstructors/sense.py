@@ -87,7 +87,7 @@ class Sense:
         problem = _Problem.of(operator, self.weight)
         right = problem.encoding.adjoint(y)
         weight = right.real.new_tensor(problem.weight)
-        return inverse(right, weight, lambda b: self._solved(problem, b).state[0]) * problem.correction.to(y.real)
+        return inverse(right, weight, lambda b, _: self._solved(problem, b).state[0]) * problem.correction.to(y.real)
 
     def state(self, y: Tensor, operator: LinearOperator) -> FixedPoint:
         """The image, ``(x,)``, the relative residual of the normal equations and the iterations of the batch."""

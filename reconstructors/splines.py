@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from stabtest.errors import ConfigError
+from stabtest.operators.opaque import step
 
 
 class LinearSpline(nn.Module):
@@ -102,12 +103,15 @@ class UniformSpline(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """``s(u)``, ``(B, C, H, W)`` to the same shape, in the precision of the values (autocast may have lowered that of ``u``)."""
-        channels, knots = self.values.shape
-        position = (u.to(self.values.dtype) + self.reach) / self.spacing
+        return step("linear_spline", self._at, u, self.values, spacing=self.spacing)
+
+    def _at(self, u: Tensor, values: Tensor) -> Tensor:
+        channels, knots = values.shape
+        position = (u.to(values.dtype) + self.reach) / self.spacing
         piece = position.detach().floor().clamp(0, knots - 2)
         first = knots * torch.arange(channels, device=u.device).reshape(-1, 1, 1)
         index = (piece.long() + first).flatten()
-        left, right = (self.values.flatten().index_select(0, index + k).reshape(u.shape) for k in (0, 1))
+        left, right = (values.flatten().index_select(0, index + k).reshape(u.shape) for k in (0, 1))
         return left + (position - piece) * (right - left)
 
     def steepest(self) -> Tensor:

@@ -43,7 +43,7 @@ _ONE = frozenset({
     "upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d", "_upsample_bilinear2d_aa",
     "_upsample_bicubic2d_aa", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
     "adaptive_avg_pool3d", "view_as_real", "view_as_complex", "conj", "_conj", "conj_physical", "_conj_physical", "real", "imag",
-    "neg", "negative", "sum", "mean", "cumsum", "trace", "masked_fill",
+    "neg", "negative", "sum", "mean", "cumsum", "trace", "masked_fill", "linear_operator", "resolvent",
     *(f"fft_{kind}{suffix}" for kind in ("fft", "ifft", "rfft", "irfft") for suffix in ("", "2", "n")),
 })
 _ALL = frozenset({

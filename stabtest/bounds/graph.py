@@ -10,6 +10,10 @@ does so under ``strict=True``, NumPy and ``.tolist()`` do so under ``torch.jit.t
 The bound of such a graph would be a false 0. Therefore the graph is run beside the network on fresh random inputs of
 several sizes; where they disagree, the network is *unknown*.
 
+What an exporter cannot follow (SciPy, a solver that ends by its residual, a table looked up by the input) is one operation where the
+network calls it by `stabtest.operators.opaque.step`. Where a graph cannot be had otherwise, the maps of a forward model among the further
+arguments are such operations too.
+
 A node *depends on the input* if one of its arguments does; everything else (weights, masks, what is computed from them)
 keeps its value. Random operations make the network unknown. Control flow that depends on data does not export.
 """
@@ -24,7 +28,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -32,6 +36,8 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._pytree import tree_flatten
 
 from stabtest.bounds.call import Call, Signal
+from stabtest.operators import LinearOperator
+from stabtest.operators.opaque import Opaque, OpaqueOperator, recording
 
 _SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor"})
 _UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "empty_permuted"})
@@ -134,19 +140,22 @@ def trace(
     ['input', '0', '1']
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    if constants:
-        module = _Closed(module, constants)
+    network = _Closed(module, constants) if constants else module
+    ways = [(network, False), (network, True)]
+    if any(isinstance(value, LinearOperator) for value in constants):
+        shown = [OpaqueOperator(value) if isinstance(value, LinearOperator) else value for value in constants]
+        ways.append((_Closed(module, shown), False))
     problems: list[str] = []
-    for strict in (False, True):
+    for exported, strict in ways:
         try:
-            with _quiet(), torch.no_grad():
-                program = torch.export.export(module, (example,), strict=strict)
+            with _quiet(), torch.no_grad(), recording() as steps:
+                program = torch.export.export(exported, (example,), strict=strict)
                 _refuse_placeholders(program)
                 if not _is_functional(program):
                     program = program.run_decompositions({})
                 flat = _bind(program, example)
-                _compare(program, module, example, generator)
-                recorder = _Recorder(program.graph_module, program)
+                _compare(program, network, example, generator)
+                recorder = _Recorder(program.graph_module, program, steps.functions)
                 recorder.run(*flat)
             return recorder.recorded()
         except Exception as error:  # the exporter raises anything; whatever it is, the network stays unknown
@@ -252,8 +261,9 @@ class _Closed(nn.Module):
 class _Recorder(fx.Interpreter):
     """Runs the graph and writes down what depends on the input."""
 
-    def __init__(self, module: fx.GraphModule, program: torch.export.ExportedProgram) -> None:
+    def __init__(self, module: fx.GraphModule, program: torch.export.ExportedProgram, steps: Sequence[Opaque]) -> None:
         super().__init__(module, garbage_collect_values=True)
+        self._steps = steps
         user = list(program.graph_signature.user_inputs)
         self._input = user[0]
         self.nodes: list[Node] = []
@@ -282,7 +292,8 @@ class _Recorder(fx.Interpreter):
     def _visit(self, n: fx.Node, value: Any) -> Any:  # noqa: ANN401
         operands = [source for source in _sources(n) if source in self.places]
         target: Any = n.target
-        operation = _operation(target)
+        opaque = self._steps[cast(int, n.args[2])] if target is torch.ops.stabtest.opaque.default else None
+        operation = _operation(target) if opaque is None else opaque.name
         if operation in _UNINITIALISED:
             return value.fill_(float("nan")) if value.is_floating_point() or value.is_complex() else value
         if operation in _SHAPE_ONLY and all(source is n.args[0] for source in operands):
@@ -295,7 +306,7 @@ class _Recorder(fx.Interpreter):
         shape = tuple(first.shape) if first is not None else ()
         dtype = first.dtype if first is not None else torch.float64
         positions = tuple(self.places[source] for source in operands)
-        name = _name(n, operation)
+        name = _name(n, operation if opaque is None else opaque.settings.get("map", operation))
         if target is operator.getitem and len(n.args) == 2 and isinstance(n.args[1], int):
             self._record(n, Node(name, None, positions, shape, dtype, len(n.users), item=n.args[1]))
         elif random:
@@ -303,7 +314,7 @@ class _Recorder(fx.Interpreter):
         elif not hasattr(target, "_schema"):
             self._record(n, Node(name, None, positions, shape, dtype, len(n.users), problem=f"{operation}: no rule"))
         else:
-            call = Call(operation, target, self._arguments(n), shape)
+            call = Call(operation, opaque or target, self._arguments(n) | (opaque.settings if opaque else {}), shape)
             self._record(n, Node(name, call, positions, shape, dtype, len(n.users)))
         return value
 

@@ -44,6 +44,8 @@ def slopes(call: Call) -> tuple[float, float] | None:
         case "leaky_relu":
             slope = float(call["negative_slope"])
             return min(1.0, slope), max(1.0, slope)
+        case "linear_spline":
+            return activations.spline_slopes(call)
         case "prelu" | "_prelu_kernel":
             weight: Tensor = call["weight"].detach()
             return min(1.0, float(weight.min())), max(1.0, float(weight.max()))

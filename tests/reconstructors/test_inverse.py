@@ -25,7 +25,7 @@ def matrix(generator) -> torch.Tensor:
 def by_matrix(matrix, b, weight):
     solve = torch.linalg.solve
     eye = torch.eye(5, dtype=torch.complex128)
-    return inverse(b, weight, lambda right: solve(matrix + weight.detach() * eye, right.T).T)
+    return inverse(b, weight, lambda right, w: solve(matrix + w.detach() * eye, right.T).T)
 
 
 def test_first_and_second_derivatives_agree_with_differences(matrix, generator):
@@ -46,7 +46,7 @@ def test_a_solver_with_another_weight_is_noticed(matrix, generator):
     solve, eye = torch.linalg.solve, torch.eye(5, dtype=torch.complex128)
 
     def wrong(weight):
-        return torch.view_as_real(inverse(b, weight, lambda right: solve(matrix + 2 * weight.detach() * eye, right.T).T))
+        return torch.view_as_real(inverse(b, weight, lambda right, w: solve(matrix + 2 * w.detach() * eye, right.T).T))
 
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         torch.autograd.gradcheck(wrong, (weight,))
@@ -62,7 +62,7 @@ def test_derivative_is_that_through_the_steps_of_a_finished_solver(generator):
     b.requires_grad_()
     weight = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
 
-    def solve(right):
+    def solve(right, _=None):
         return conjugate_gradient(operator, right, weight=0.1, iterations=200, tol=1e-13).x
 
     implicit = torch.autograd.grad(inverse(b, weight, solve), (b, weight), u)

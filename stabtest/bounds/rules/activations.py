@@ -40,6 +40,20 @@ def leaky_relu(call: Call) -> Gain:
     return gain(max(1.0, abs(float(call["negative_slope"]))), "max(1, |negative slope|)")
 
 
+def linear_spline(call: Call) -> Gain:
+    """Piecewise linear in each channel: the steepest piece, the ends continued (`reconstructors.splines.UniformSpline`)."""
+    if not call.only("input"):
+        return unknown("values depend on the input")
+    low, high = spline_slopes(call)
+    return gain(max(-low, high, 0.0), "steepest piece")
+
+
+def spline_slopes(call: Call) -> tuple[float, float]:
+    """Smallest and largest slope of the pieces of all channels, from the values ``(C, knots)`` and the spacing of the knots."""
+    pieces: Tensor = call["constants"][0].detach().double().diff(dim=1) / call["spacing"]
+    return float(pieces.min()), float(pieces.max())
+
+
 def prelu(call: Call) -> Gain:
     """Slopes 1 and the learnt ones."""
     if not call.only("self"):
@@ -157,6 +171,7 @@ RULES: dict[str, Callable[[Call], Gain]] = {
     "selu": _fixed(SELU, "slope at 0-, scale times alpha"),
     "erf": _fixed(2 / math.sqrt(math.pi) + 1e-15, "2 / sqrt(pi) at 0"),
     "leaky_relu": leaky_relu,
+    "linear_spline": linear_spline,
     "prelu": prelu,
     "_prelu_kernel": prelu,
     "rrelu": rrelu,

@@ -113,6 +113,16 @@ def extremum(call: Call) -> Gain:
     return Gain((1.0,), "|max u - max v| <= ||u - v||", first_output_only=True)
 
 
+def ordered(call: Call) -> Gain:
+    """Entries in order, or one of them: ``||sort u - sort v|| <= ||u - v||`` (the rearrangement inequality); a median is one entry.
+
+    G. H. Hardy, J. E. Littlewood, G. Polya, *Inequalities*, theorem 368.
+    """
+    if not call.only("self"):
+        return unknown("several operands")
+    return Gain((1.0,), "||sort u - sort v|| <= ||u - v||", first_output_only=True)
+
+
 def pairwise(call: Call) -> Gain:
     """``max(u, v)``, ``min(u, v)``, ``hypot(u, v)``, ``u + i v``: at most the pair of differences; squares add."""
     factors = tuple(_copies(signal.shape, call.output_shape) for signal in call.signals)
@@ -160,6 +170,7 @@ RULES: dict[str, Callable[[Call], Gain]] = {
     "pow": power,
     **dict.fromkeys(("sum", "mean"), reduction),
     **dict.fromkeys(("amax", "amin", "max", "min"), extremum),
+    **dict.fromkeys(("sort", "median", "kthvalue", "topk"), ordered),
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "hypot", "complex"), pairwise),
     "where": selection,
     "masked_fill": fill,

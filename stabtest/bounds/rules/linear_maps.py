@@ -1,4 +1,8 @@
-"""Linear operations without a formula here: Lanczos iteration with a probabilistic certificate (`stabtest.bounds.lanczos`)."""
+"""Linear operations without a formula here: Lanczos iteration with a probabilistic certificate (`stabtest.bounds.lanczos`).
+
+Among them the maps of a forward model that the exporter cannot follow (`stabtest.operators.opaque`). The inverse ``(N + w)^-1`` of a
+self-adjoint ``N >= 0`` has the norm ``1 / w`` at most; what a solver leaves unsolved is left out of account.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +65,25 @@ def _call(call: Call, x: Tensor) -> Tensor:
     return call.target(*positional, **named)
 
 
-RULES: dict[str, Callable[[Call], Gain]] = dict.fromkeys(
-    ("einsum", "cumsum", "col2im", "avg_pool3d", "adaptive_avg_pool3d", "upsample_trilinear3d", "tensordot", "trace", "kron"),
-    probabilistic,
+def resolvent(call: Call) -> Gain:
+    """``(N + w)^-1`` with a weight that does not depend on the input."""
+    if not call.only("input"):
+        return unknown("the weight depends on the input")
+    weight = float(call["constants"][0].detach())
+    return gain(1 / weight, "(N + w)^-1, N >= 0: 1 / w, solved exactly") if weight > 0 else unknown("no positive weight")
+
+
+_BY_LANCZOS = (
+    "einsum",
+    "cumsum",
+    "col2im",
+    "avg_pool3d",
+    "adaptive_avg_pool3d",
+    "upsample_trilinear3d",
+    "tensordot",
+    "trace",
+    "kron",
+    "linear_operator",
 )
+RULES: dict[str, Callable[[Call], Gain]] = {**dict.fromkeys(_BY_LANCZOS, probabilistic), "resolvent": resolvent}
 """Operation name -> rule."""
