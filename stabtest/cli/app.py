@@ -202,6 +202,30 @@ def report(
 
 @app.command()
 @guarded
+def compare(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Folders with a report.json.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the page goes.")] = Path("comparison.html"),
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="Of the page.")] = "Audits side by side",
+    same_protocol: Annotated[
+        bool, typer.Option("--same-protocol", help="Refuse audits whose protocols differ, rather than marking what differs.")
+    ] = False,
+    debug: Debug = False,
+) -> int:
+    """Put several audits side by side in one page: statistics, curves, verdicts, and where their protocols differ."""
+    from stabtest.cli.tables import print_comparison
+    from stabtest.report.comparison import read_audits, require_one_protocol, write_comparison
+
+    audits = read_audits(directories, page=out)
+    if same_protocol:
+        require_one_protocol(audits)
+    file = write_comparison(audits, out, title=title)
+    print_comparison(audits, _console())
+    typer.echo(str(file))
+    return 0
+
+
+@app.command()
+@guarded
 def replay(
     witness: Annotated[Path, typer.Argument(metavar="WITNESS", help="A saved witness, such as DIR/witnesses/NAME.npz.")],
     config: ConfigFile,

@@ -12,6 +12,9 @@ from rich.text import Text
 from stabtest.findings import Document, Finding, Verdict
 from stabtest.findings.document import LipschitzSection
 from stabtest.findings.records import Gate
+from stabtest.findings.statistic_names import STATISTICS
+from stabtest.report.comparison import Audit
+from stabtest.report.comparison.protocols import differences, touching
 
 _STYLE = {
     Verdict.PASS: "bold green",
@@ -104,6 +107,24 @@ def _statistics(document: Document, findings: Sequence[Finding], tested: str) ->
     for statistic, values in shown.items():
         table.add_row(statistic, *(values.get(method, "") for method in methods), style="" if tested in values else "dim")
     return table
+
+
+def print_comparison(audits: Sequence[Audit], console: Console) -> None:
+    """One row a statistic of the items under test, one column an audit; what was not measured alike is marked."""
+    found = differences(audits)
+    table = Table(title="Items under test", title_justify="left")
+    table.add_column("statistic")
+    for audit in audits:
+        table.add_column(audit.name, justify="right")
+    table.add_column("protocol")
+    for statistic in STATISTICS:
+        values = [audit.finding(statistic, audit.tested) for audit in audits]
+        if any(value is not None and value.value is not None for value in values):
+            shown = ["" if value is None else number(value.value) + ("" if value.valid else " INVALID") for value in values]
+            table.add_row(statistic, *shown, "differs" if touching(found, statistic) else "same")
+    console.print(table)
+    if found:
+        console.print(Text(f"The protocols differ in {len(found)} setting(s); the page lists them.", style="yellow"))
 
 
 def print_gates(gates: Sequence[Gate], console: Console) -> None:

@@ -220,3 +220,5 @@ class Page:
     lines: tuple[tuple[str, str], ...]
     """The few facts under the title."""
     sections: tuple[Section, ...]
+    kind: str = "stability audit"
+    """What it is a page of, for the title of the window."""

@@ -73,6 +73,9 @@ class Plot:
     log_y: bool = False
     from_zero: bool = True
     x_ticks: tuple[float, ...] = ()
+    also_x: tuple[float, ...] = ()
+    also_y: tuple[float, ...] = ()
+    """Values that the axes have room for although nothing is drawn there: plots with the same ones have the same scales."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ def draw(plot: Plot) -> Drawing:
     >>> drawing.left_out, "<script>" in draw(Plot("<script>", "x", "y", ())).svg
     (1, False)
     """
-    xs = [x for line in plot.series for x in line.x] + [x for band in plot.bands for x in band.x]
-    ys = [y for line in plot.series for y in line.y] + [level.y for level in plot.levels]
+    xs = [*plot.also_x, *(x for line in plot.series for x in line.x), *(x for band in plot.bands for x in band.x)]
+    ys = [*plot.also_y, *(y for line in plot.series for y in line.y), *(level.y for level in plot.levels)]
     ys += [y for band in plot.bands for y in (*band.low, *band.high)]
     across = axis(xs, log=plot.log_x, at=plot.x_ticks, most=6, tight=True)
     up = axis([y for y in ys if y is not None], log=plot.log_y, from_zero=plot.from_zero, most=6)

@@ -60,8 +60,8 @@ def write_report(document: Document, out_dir: str | os.PathLike[str]) -> ReportP
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = ReportPaths(folder / JSON_NAME, folder / HTML_NAME)
-        _replace(paths.json, text)
-        _replace(paths.html, page)
+        replace_file(paths.json, text)
+        replace_file(paths.html, page)
     except OSError as error:
         raise AuditError(
             f"report folder {folder}", expected="a folder that can be written", came=str(error), remedy="choose another folder"
@@ -158,7 +158,14 @@ def _validate(raw: bytes, file: Path) -> Document:
         ) from error
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write a text beside a file and put it in its place.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there before is unchanged.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:

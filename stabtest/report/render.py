@@ -16,6 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from stabtest.findings.document import Document
+from stabtest.report.blocks import Page
 from stabtest.report.text import breaks, finalize
 from stabtest.report.view import build
 
@@ -33,13 +34,18 @@ def render(document: Document) -> str:
     str
         The page.
     """
+    return render_page(build(document))
+
+
+def render_page(page: Page) -> str:
+    """A page as HTML."""
     style, script = _asset("style.css"), _asset("script.js")
     policy = (
         "default-src 'none'; img-src data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     )
     template = _environment().get_template("report.html.j2")
-    return template.render(page=build(document), policy=policy, style=Markup(style), script=Markup(script))
+    return template.render(page=page, policy=policy, style=Markup(style), script=Markup(script))
 
 
 @cache
