@@ -81,7 +81,14 @@ OBJECTIVES = {
 
 
 def assemble(
-    plan: Plan, store: Store, *, gates: Sequence[Gate], ran: Ran, frozen: str, deviations: Sequence[str] = ()
+    plan: Plan,
+    store: Store,
+    *,
+    gates: Sequence[Gate],
+    ran: Ran,
+    frozen: str,
+    deviations: Sequence[str] = (),
+    exploratory: bool = False,
 ) -> Document:
     """Join what the store holds of a plan.
 
@@ -97,6 +104,8 @@ def assemble(
         When the criteria were written down.
     deviations
         What went otherwise than planned so far.
+    exploratory
+        Whether the criteria came after results.
 
     Returns
     -------
@@ -153,6 +162,8 @@ def assemble(
         criteria=list(config.criterion),
         criteria_sha256=plan.criteria_sha256,
         criteria_frozen=frozen if config.criterion else None,
+        criteria_profile=config.criteria.profile,
+        exploratory=exploratory,
         findings=judge(findings, config.criterion, tested=tested, failures=failures, reference=reference),
         failures=failures,
         deviations=[*deviations, *deviations_of(plan, gates, ran), *left_out],

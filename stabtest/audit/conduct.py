@@ -59,6 +59,8 @@ class Frozen:
 
     when: str
     deviations: tuple[str, ...]
+    late: bool = False
+    """Whether results had been computed before."""
 
 
 def run(
@@ -100,7 +102,9 @@ def run(
         store.sweep()
         frozen = freeze_criteria(plan, out)
         ran = run_units(plan.units, MakeLaboratory.of(plan), store, workers=workers, progress=progress)
-        document = assemble(plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations)
+        document = assemble(
+            plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations, exploratory=frozen.late
+        )
         export_witnesses(plan, store, document, out / "witnesses")
     return AuditResult(document, out)
 
@@ -148,7 +152,7 @@ def freeze_criteria(plan: Plan, out: Path) -> Frozen:
         f"The criteria were changed on {when}, after results had been computed under those frozen on {first['frozen']} "
         f"(SHA-256 {first['sha256'][:12]}); their verdicts are exploratory."
     )
-    return Frozen(when, (changed,))
+    return Frozen(when, (changed,), late=True)
 
 
 def _history(path: Path) -> list[dict[str, Any]]:

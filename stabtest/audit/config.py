@@ -19,6 +19,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from stabtest.audit.settings import (
     Angles,
     AuditSection,
+    CriteriaSection,
     DataSection,
     DetectabilitySection,
     ImageQualitySection,
@@ -59,6 +60,7 @@ class Config(Section):
     shift: ShiftSection = ShiftSection()
     detectability: DetectabilitySection = DetectabilitySection()
     kernel: KernelSection = KernelSection()
+    criteria: CriteriaSection = CriteriaSection()
     criterion: tuple[Criterion, ...] = Field(default=(), description="Acceptance limits, fixed before the results are loaded.")
     _base_dir: Path = PrivateAttr(default=Path())
 

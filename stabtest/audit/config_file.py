@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stabtest.audit.config import Config
+from stabtest.audit.profiles import profile
 from stabtest.errors import ConfigError
 from stabtest.findings import Criterion
 from stabtest.findings.statistic_names import STATISTICS
@@ -102,8 +103,23 @@ def parse_table(table: dict[str, Any], *, name: str, base_dir: Path) -> Config:
         config = Config.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
         raise _explain(error, name, table) from error
+    config = _with_profile(config, name)
     _check_criteria(config, name)
     return _with_every_file(config.at(base_dir), name)
+
+
+def _with_profile(config: Config, name: str) -> Config:
+    """The configuration with the criteria of its profile before its own."""
+    key = config.criteria.profile
+    if key is None:
+        return config
+    try:
+        criteria = profile(key).criteria
+    except ConfigError as error:
+        raise ConfigError(
+            f"{name}: [criteria] profile", expected=error.expected, came=error.came, remedy=error.remedy
+        ) from None
+    return config.model_copy(update={"criterion": (*criteria, *config.criterion)})
 
 
 def _with_every_file(config: Config, name: str) -> Config:
@@ -134,22 +150,23 @@ def _with_every_file(config: Config, name: str) -> Config:
     return config.model_copy(update={"data": data.model_copy(update={"files": tuple(found)})}).at(config.base_dir)
 
 
-def load_criteria(path: Path) -> tuple[Criterion, ...]:
-    """The ``[[criterion]]`` tables of a TOML file; its other tables are passed over.
+def load_criteria(path: Path) -> tuple[tuple[Criterion, ...], str | None]:
+    """The criteria of a TOML file, ``[[criterion]]`` and those of a profile, and the profile's name; other tables are passed over.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read, has no such table, or one is wrong.
+        If the file cannot be read, has no criteria, or one is wrong.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(str(path), expected="a TOML file with criteria", came=str(error)) from error
-    if not table.get("criterion"):
-        raise ConfigError(str(path), expected="at least one [[criterion]] table", came="none")
-    only = {"criterion": table["criterion"], "network": {"zoo": "not looked at"}}
-    return parse_table(only, name=str(path), base_dir=path.parent).criterion
+    only = {"network": {"zoo": "not looked at"}, **{key: table[key] for key in ("criteria", "criterion") if key in table}}
+    config = parse_table(only, name=str(path), base_dir=path.parent)
+    if not config.criterion:
+        raise ConfigError(str(path), expected="at least one [[criterion]] table, or [criteria] profile", came="none")
+    return config.criterion, config.criteria.profile
 
 
 def _check_criteria(config: Config, name: str) -> None:

@@ -40,6 +40,7 @@ _NOT_MEASURING = frozenset(
             "pictures",
             "plan",
             "privacy",
+            "profiles",
             "provenance",
             "rejudge",
             "store",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stabtest.audit.config_file import load_criteria
 from stabtest.audit.judge import judge
-from stabtest.findings import Document, Verdict
+from stabtest.audit.profiles import profile
+from stabtest.findings import Criterion, Document, Verdict
 from stabtest.findings.verdicts import criteria_hash
 
 
@@ -19,7 +21,7 @@ def rejudge(document: Document, path: Path) -> Document:
     document
         Measured and judged before.
     path
-        TOML with ``[[criterion]]`` tables; other tables in it are passed over.
+        TOML with ``[[criterion]]`` tables or a ``[criteria]`` profile; other tables in it are passed over.
 
     Returns
     -------
@@ -31,7 +33,22 @@ def rejudge(document: Document, path: Path) -> Document:
     ConfigError
         If the file holds no valid criterion.
     """
-    criteria = load_criteria(path)
+    criteria, name = load_criteria(path)
+    return _judged_again(document, criteria, name)
+
+
+def rejudge_by_profile(document: Document, key: str) -> Document:
+    """The document with its findings judged by the criteria of a profile that ships.
+
+    Raises
+    ------
+    ConfigError
+        If no profile is called so.
+    """
+    return _judged_again(document, profile(key).criteria, key)
+
+
+def _judged_again(document: Document, criteria: Sequence[Criterion], name: str | None) -> Document:
     if criteria_hash(criteria) == document.criteria_sha256:
         return document
     tested = next(item.name for item in document.items if item.role == "under test")
@@ -49,6 +66,8 @@ def rejudge(document: Document, path: Path) -> Document:
             "criteria": list(criteria),
             "criteria_sha256": criteria_hash(criteria),
             "criteria_frozen": now,
+            "criteria_profile": name,
+            "exploratory": True,
             "deviations": [*document.deviations, note],
         }
     )

@@ -62,6 +62,7 @@ _EXAMPLES = {
     ("shift", "anatomy"): '"chest"',
     ("shift", "scans"): "{ mask = [0.05, 0.1], motion_translation = [1.0], receiver_gain = [1.0] }",
     ("shift", "box"): "{ degrees = 5.0, rows = 2.0, columns = 2.0, intensity = 0.1 }",
+    ("criteria", "profile"): '"antun-2020/1"',
     ("worst_case", "region"): '{ kind = "high_frequencies", above = 0.5 }',
     ("worst_case", "restarts"): "2",
 }

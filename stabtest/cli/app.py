@@ -182,22 +182,57 @@ def report(
     criteria: Annotated[
         Path | None, typer.Option("--criteria", metavar="FILE", help="A TOML file with other [[criterion]] tables.")
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Criteria that ship ('stabtest profiles' lists them).")
+    ] = None,
     debug: Debug = False,
 ) -> int:
     """Render the report again from report.json, with other criteria if given."""
-    from stabtest.audit.rejudge import rejudge
+    from stabtest.audit.rejudge import rejudge, rejudge_by_profile
     from stabtest.cli.tables import print_summary
     from stabtest.report import load_document, write_report
 
+    if criteria is not None and profile is not None:
+        raise ConfigError(
+            "stabtest report",
+            expected="--criteria or --profile",
+            came="both",
+            remedy="a file of criteria can name a profile: [criteria] profile",
+        )
     document = load_document(directory)
     if criteria is not None:
         document = rejudge(document, criteria)
+    if profile is not None:
+        document = rejudge_by_profile(document, profile)
     paths = write_report(document, directory)
     print_summary(document, _console())
     typer.echo(f"{paths.html}\n{paths.json}")
     if any(finding.verdict == "FAIL" for finding in document.findings):
         return FAILED
     return INCOMPLETE if document.failures else 0
+
+
+@app.command()
+@guarded
+def profiles(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the criteria of this one.")] = None,
+    debug: Debug = False,
+) -> int:
+    """List the criteria that ship under a name, or print those of one with the reason for each limit."""
+    from stabtest.audit import profiles as shelf
+
+    if name is None:
+        for each in shelf.profiles():
+            typer.echo(f"{each.key}  {len(each.criteria)} criteria  {each.title}")
+        return 0
+    chosen = shelf.profile(name)
+    typer.echo(f"{chosen.key}: {chosen.title}\nSource: {chosen.source}")
+    for criterion in chosen.criteria:
+        universal = ", universal" if criterion.universal else ""
+        typer.echo(
+            f"\n{criterion.id}\n  {criterion.statistic} {criterion.rule} {criterion.limit:g}{universal}\n  {criterion.rationale}"
+        )
+    return 0
 
 
 @app.command()

@@ -245,6 +245,10 @@ class Document(Record):
     criteria: list[Criterion]
     criteria_sha256: str
     criteria_frozen: str | None
+    criteria_profile: str | None = None
+    """Name and version of the shipped criteria among them."""
+    exploratory: bool = False
+    """Whether the criteria came after results were known."""
     findings: list[Finding]
     failures: list[Failure] = []
     deviations: list[str] = []

@@ -64,5 +64,7 @@ def build(document: Document) -> Page:
         ("Created", document.created),
         ("Document", document.id),
     )
+    if document.deviations:
+        lines = (*lines, ("Deviations", f"{many(len(document.deviations), 'entry', 'entries')} in section 15"))
     status = "Draft" if document.draft else "Final"
     return Page(document.title.strip() or "Untitled audit", STATEMENT, status, lines, sections)

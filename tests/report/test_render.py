@@ -676,3 +676,24 @@ def test_a_radius_is_labelled_with_its_unit_norm_and_region(full, html):
     assert "every sample by at most the radius; only coil 2 (from 0)" in shown
     assert "stays non-negative" in shown
     assert "relative radius ‖e‖/‖y‖" not in shown
+
+
+def test_criteria_that_came_after_the_results_are_said_above_the_verdicts(full, html):
+    late = render(full.model_copy(update={"exploratory": True, "criteria_profile": "antun-2020/1"}))
+    summary = re.search(r'<section id="summary".*?</section>', late, re.DOTALL).group()
+    assert summary.index("exploratory") < summary.index('<ul class="tally">')
+    assert "after results were known" in re.search(r'<section id="criteria".*?</section>', late, re.DOTALL).group()
+    assert "exploratory" not in html
+
+
+def test_the_profile_of_the_criteria_is_named(full):
+    section = re.search(
+        r'<section id="criteria".*?</section>', render(full.model_copy(update={"criteria_profile": "a/1"})), re.DOTALL
+    )
+    assert "<bdi>a/1</bdi>" in section.group()
+    assert "the user&#39;s own" in render(full)
+
+
+def test_the_head_of_the_page_counts_the_deviations(full):
+    one = render(full.model_copy(update={"deviations": ["x"]}))
+    assert "1 entry in section 15" in re.search(r"<header.*?</header>", one, re.DOTALL).group()

@@ -1,6 +1,7 @@
 """The tables of ``stabtest.toml``, one model each; `stabtest.audit.config` joins them."""
 
 from stabtest.audit.settings.base import Section
+from stabtest.audit.settings.criteria import CriteriaSection
 from stabtest.audit.settings.details import DetectabilitySection, MissedLesionSection, StructureSection
 from stabtest.audit.settings.image_quality import ImageQualitySection
 from stabtest.audit.settings.lipschitz import LipschitzSection
@@ -14,6 +15,7 @@ from stabtest.audit.settings.worst_case import RegionSection, WorstCaseSection
 __all__ = [
     "Angles",
     "AuditSection",
+    "CriteriaSection",
     "DataSection",
     "DetectabilitySection",
     "ImageQualitySection",

@@ -23,6 +23,7 @@ from stabtest.report.blocks import (
 from stabtest.report.methods import under_test
 from stabtest.report.numbers import beside, count, many
 from stabtest.report.verdict_words import ORDER, SHAPES, interval, judged, limit, unjudged
+from stabtest.report.wording import EXPLORATORY
 
 _COLUMNS = ("Criterion", "Verdict", "Statistic", "Method", "Estimate", "Interval", "Limit", "n", "See")
 _NUMERIC = (False, False, False, False, True, False, False, True, False)
@@ -52,6 +53,8 @@ def control(document: Document) -> Section:
 
 def _frozen(document: Document) -> str:
     """When the criteria were frozen."""
+    if document.exploratory and document.criteria_frozen:
+        return f"{document.criteria_frozen}, after results were known"
     return document.criteria_frozen or ("not frozen before the results" if document.criteria else "there are none")
 
 
@@ -59,6 +62,8 @@ def summary(document: Document) -> Section:
     """The executive summary."""
     under_criteria, reported = judged(document), unjudged(document)
     blocks: list[Block] = []
+    if document.exploratory and under_criteria:
+        blocks.append(Paragraph(EXPLORATORY, "alert"))
     if under_criteria:
         tally = [(v, sum(finding.verdict == v for finding in under_criteria)) for v in ORDER]
         blocks.append(Tally(tuple((SHAPES[v], v.value, n) for v, n in tally if n)))

@@ -32,11 +32,17 @@ def hazards(document: Document) -> Section:
 
 def criteria(document: Document) -> Section:
     """The criteria, when they were frozen, and their verdicts."""
-    frozen = document.criteria_frozen
+    frozen, late = document.criteria_frozen, document.exploratory and document.criteria_frozen
     blocks: list[Block] = [
         Facts(
             (
-                ("Frozen", tables.text(frozen or "not frozen before the results were loaded")),
+                (
+                    "Frozen",
+                    tables.text(
+                        f"{frozen}, after results were known" if late else frozen or "not frozen before the results were loaded"
+                    ),
+                ),
+                ("Profile", tables.text(document.criteria_profile or "none: all criteria are the user's own")),
                 ("SHA-256 of the criteria", tables.text(document.criteria_sha256, code=True)),
             )
         ),
