@@ -15,6 +15,7 @@ from stabtest.audit.config import Config
 from stabtest.audit.config_file import parse_config
 from stabtest.audit.settings import MaskSection, RegionSection
 from stabtest.findings import Criterion
+from stabtest.report.statistic_words import STATISTIC_WORDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -63,6 +64,11 @@ def as_toml(default: object) -> str:
 @pytest.mark.parametrize("heading", TABLES)
 def test_the_page_has_every_key_and_no_other(heading):
     assert set(documented(heading)) == set(TABLES[heading].model_fields)
+
+
+def test_the_report_has_the_same_words_for_every_statistic():
+    rows = re.findall(r"^\| `([\w.]+)` \| (.+?) \| .+? \|$", section("Statistics"), re.M)
+    assert dict(rows) == dict(STATISTIC_WORDS)
 
 
 @pytest.mark.parametrize("heading", TABLES)

@@ -32,6 +32,8 @@ class Cell:
     code: bool = False
     missing: bool = False
     """A number that could not be had."""
+    anchor: str | None = None
+    """Id of the row, given to its first cell."""
 
     @property
     def fit(self) -> str:
@@ -119,6 +121,16 @@ class FigureRow:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """The values of a picture as the document has them (16 bit between ``low`` and ``high``), for the viewer; stands once on the page."""
+
+    key: str
+    data: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Shot:
     """A picture in a panel; ``source`` is a data URI, ``None`` where there is no picture."""
 
@@ -130,6 +142,9 @@ class Shot:
     caption: str = ""
     scale: str | None = None
     """Printed under the picture where its window is not that of the panel."""
+    kind: str = "anatomy"
+    window: tuple[float, float] = (0.0, 1.0)
+    raw: Raw | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +155,7 @@ class Scale:
     source: str
     low: str
     high: str
+    kind: str = "anatomy"
 
 
 @dataclass(frozen=True)
@@ -222,3 +238,10 @@ class Page:
     sections: tuple[Section, ...]
     kind: str = "stability audit"
     """What it is a page of, for the title of the window."""
+
+    @property
+    def raws(self) -> tuple[Raw, ...]:
+        """The values behind the pictures, each once."""
+        panels = [block for section in self.sections for block in section.blocks if isinstance(block, Panel)]
+        shots = [shot for panel in panels for *_, row in panel.rows for shot in row if shot is not None]
+        return tuple({shot.raw.key: shot.raw for shot in shots if shot.raw is not None}.values())

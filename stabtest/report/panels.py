@@ -16,7 +16,7 @@ from itertools import groupby
 from stabtest.findings.document import Document
 from stabtest.findings.records import Picture
 from stabtest.report import images
-from stabtest.report.blocks import Panel, Scale, Shot
+from stabtest.report.blocks import Panel, Raw, Scale, Shot
 from stabtest.report.methods import method_order
 from stabtest.report.numbers import number
 from stabtest.report.text import shorten
@@ -128,7 +128,7 @@ def panel(
         for method, row in zip(methods, table)
     ]
     scales = tuple(
-        Scale(_KINDS[kind], images.colour_bar(kind), number(low), number(high))
+        Scale(_KINDS[kind], images.colour_bar(kind), number(low), number(high), kind)
         for kind, at in windows.items()
         if at is not None
         for low, high in [at]
@@ -152,7 +152,9 @@ def counted_panels(document: Document, section: str, role: str, *, anchor: str, 
         windows = {kind: _common_window([p for p in here if p.kind == kind]) for kind in _KINDS}
         rows = tuple((method, (), tuple(_shot(p, windows) for p in row)) for method, row in zip(methods, table))
         scales = tuple(
-            Scale(_KINDS[kind], images.colour_bar(kind), number(at[0]), number(at[1])) for kind, at in windows.items() if at
+            Scale(_KINDS[kind], images.colour_bar(kind), number(at[0]), number(at[1]), kind)
+            for kind, at in windows.items()
+            if at
         )
         heads = tuple(f"{count} {_unit(document)}" for count in counts)
         shown.append(Panel(f"{anchor}-{index}", f"{caption}, case {shorten(case, 60)}", heads, rows, scales))
@@ -201,15 +203,25 @@ def _shot(picture: Picture | None, windows: dict[str, tuple[float, float] | None
     own = images.window(picture)
     differs = own != windows.get(picture.kind)
     label = f"{_ROLES[picture.role]}, {picture.method}" if picture.method != SHARED else _ROLES[picture.role]
+    source = images.source(picture)
     return Shot(
         label=shorten(label, 70),
         alt=f"{picture.caption or label} (case {picture.case}; window {images.printed_window(picture)})",
-        source=images.source(picture),
+        source=source,
         width=picture.shape[1],
         height=picture.shape[0],
         caption=picture.caption,
         scale=images.printed_window(picture) if differs else None,
+        kind=picture.kind,
+        window=own,
+        raw=None if source is None else _raw(picture),
     )
+
+
+def _raw(picture: Picture) -> Raw:
+    """The values of a picture, under a name that two pictures share only if they are equal."""
+    digest = hashlib.sha256(f"{picture.low!r} {picture.high!r} {picture.data}".encode()).hexdigest()
+    return Raw(digest[:16], picture.data, picture.low, picture.high)
 
 
 def in_turn(found: Sequence[Group], most: int) -> list[Group]:

@@ -39,7 +39,7 @@ def render(document: Document) -> str:
 
 def render_page(page: Page) -> str:
     """A page as HTML."""
-    style, script = _asset("style.css"), _asset("script.js")
+    style, script = _asset("style.css"), _script()
     policy = (
         "default-src 'none'; img-src data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
@@ -66,6 +66,11 @@ def _environment() -> jinja2.Environment:
 @cache
 def _asset(name: str) -> str:
     return files("stabtest.report").joinpath(name).read_text("utf-8")
+
+
+def _script() -> str:
+    """The one script of a page, in a scope of its own."""
+    return '"use strict";\n(() => {\n' + _asset("script.js") + _asset("viewer.js") + "})();\n"
 
 
 def _hash(text: str) -> str:

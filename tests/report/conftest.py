@@ -26,6 +26,12 @@ def pages():
 
 
 @pytest.fixture(scope="session")
+def cdp():
+    """A browser driven through its own protocol."""
+    return _load("cdp")
+
+
+@pytest.fixture(scope="session")
 def full(factory):
     return factory.full()
 

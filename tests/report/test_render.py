@@ -476,10 +476,19 @@ def test_verdicts_differ_in_shape_and_word_and_not_only_in_colour(html, page):
         assert body.split(">", 1)[1] not in [other.split(">", 1)[1] for other in others]
 
 
-def test_each_verdict_links_to_its_numbers_its_picture_and_the_command(html):
+def test_each_verdict_links_to_its_numbers_its_picture_its_method_and_the_command(html):
     item = re.search(r'<li class="k-fail">.*?</li>', html, re.DOTALL).group()
-    assert {'href="#worst-case"', 'href="#reproduction"'} <= set(re.findall(r'href="[^"]*"', item))
+    assert {'href="#worst-case"', 'href="#command"'} <= set(re.findall(r'href="[^"]*"', item))
     assert re.search(r'href="#panel-worst-case-\d"', item)
+
+
+def test_the_method_of_a_verdict_says_what_its_statistic_is_and_links_to_the_settings(html, page):
+    item = re.search(r'<li class="k-fail">.*?</li>', html, re.DOTALL).group()
+    anchor = re.search(r'href="#(statistic-\d+)" aria-label="Method', item).group(1)
+    row = re.search(rf'<th scope="row" id="{anchor}".*?</tr>', html, re.DOTALL).group()
+    assert "Largest relative change found within the largest radius" in row
+    assert 'href="#method-worst-case"' in row
+    assert "radii = [0.005, 0.01" in dict((r["Test"][0], r["Settings"][0]) for r in page.records("tests-table"))["worst case"]
 
 
 def test_the_picture_of_a_witness_is_that_of_its_case(html, full):

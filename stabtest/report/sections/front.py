@@ -22,6 +22,7 @@ from stabtest.report.blocks import (
 )
 from stabtest.report.methods import under_test
 from stabtest.report.numbers import beside, count, many
+from stabtest.report.sections.method import anchor_of
 from stabtest.report.verdict_words import ORDER, SHAPES, interval, judged, limit, unjudged
 from stabtest.report.wording import EXPLORATORY
 
@@ -105,7 +106,9 @@ def links(document: Document, finding: Finding) -> tuple[tuple[str, str], ...]:
     section, picture = section_of(finding), picture_of(document, finding)
     found = [("numbers", f"#{section}")] if section else []
     found += [("picture", f"#{picture}")] if picture else []
-    return (*found, ("command", "#reproduction"))
+    how = anchor_of(document, finding.statistic)
+    found += [("method", f"#{how}")] if how else []
+    return (*found, ("command", "#command"))
 
 
 def _item(document: Document, finding: Finding) -> VerdictItem:

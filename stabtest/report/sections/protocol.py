@@ -9,6 +9,7 @@ from stabtest.report.anchors import SECTIONS, was_run
 from stabtest.report.blocks import Block, Bullets, Cell, Facts, Heading, Paragraph, Section, Table
 from stabtest.report.numbers import count, setting
 from stabtest.report.sections.item import flatten
+from stabtest.report.sections.method import method
 from stabtest.report.verdict_words import SHAPES, judged
 from stabtest.report.wording import HAZARDS
 
@@ -34,6 +35,8 @@ def criteria(document: Document) -> Section:
     """The criteria, when they were frozen, and their verdicts."""
     frozen, late = document.criteria_frozen, document.exploratory and document.criteria_frozen
     blocks: list[Block] = [
+        *method(document),
+        Heading("acceptance", "Criteria"),
         Facts(
             (
                 (
