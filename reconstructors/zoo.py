@@ -114,9 +114,10 @@ def load(name: str) -> Entry:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         raise ConfigError(
-            f"zoo: no reconstructor {name!r}",
-            expected=f"one of {', '.join(names())}",
-            remedy=f"did you mean {near[0]!r}?" if near else "stabtest zoo lists them",
+            "zoo",
+            expected="the name of a built-in reconstructor",
+            came=repr(name),
+            remedy=f"did you mean {near[0]!r}; stabtest zoo lists them" if near else f"one of {', '.join(names())}",
         )
     from safetensors.torch import load_file
 

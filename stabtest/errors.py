@@ -41,7 +41,7 @@ class StabtestError(Exception):
         parts += [f"came {came}"] if came else []
         text = message + (": " + "; ".join(parts) if parts else "")
         text = text if text.endswith((".", "!", "?")) else text + "."
-        super().__init__(text + (f" Remedy: {remedy.rstrip('.')}." if remedy else ""))
+        super().__init__(text + (f" Remedy: {remedy.rstrip('.?')}." if remedy else ""))
 
 
 class ConfigError(StabtestError):

@@ -23,9 +23,13 @@ def check_data(config: Config) -> None:
         If one is missing.
     """
     for name in (*config.data.files, *([config.operator.mask.file] if config.operator.mask.file else [])):
-        if not config.path(name).is_file():
+        try:
+            there, came = config.path(name).is_file(), "nothing"
+        except OSError as error:  # a name that the file system cannot have
+            there, came = False, error.strerror or str(error)
+        if not there:
             raise DataError(
-                str(config.path(name)), expected="a file", came="nothing", remedy="relative paths start at the configuration"
+                str(config.path(name)), expected="a file", came=came, remedy="relative paths start at the configuration"
             )
 
 

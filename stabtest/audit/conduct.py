@@ -143,7 +143,12 @@ def freeze_criteria(plan: Plan, out: Path) -> Frozen:
         try:
             write_atomically(path, json.dumps(history, indent=1).encode())
         except OSError as error:
-            raise AuditError(str(path), expected="a folder that can be written", came=str(error)) from error
+            raise AuditError(
+                str(path),
+                expected="a folder that can be written",
+                came=error.strerror or str(error),
+                remedy="make room, or choose another folder: --out",
+            ) from error
     first = history[0]
     when = (known or history)[-1]["frozen"]
     if first["sha256"] == plan.criteria_sha256:

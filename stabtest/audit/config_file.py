@@ -7,10 +7,11 @@ import glob
 import json
 import math
 import os
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -53,8 +54,21 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(
             str(path), expected="a configuration file", came="no such file", remedy=f"stabtest init {path} writes one"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), expected="a readable text file in UTF-8", came=str(error)) from error
+    except IsADirectoryError:
+        raise ConfigError(
+            str(path),
+            expected="a text file",
+            came="a folder",
+            remedy=f"stabtest init {path / 'stabtest.toml'} writes one there",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            str(path), expected="text in UTF-8", came=f"another encoding ({error.reason})", remedy="save it again as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            str(path), expected="a file that can be read", came=str(error), remedy="check its name and permissions"
+        ) from error
     return parse_config(text, name=str(path), base_dir=path.resolve().parent)
 
 
@@ -91,13 +105,14 @@ def parse_config(text: str, *, name: str = "stabtest.toml", base_dir: Path = Pat
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(name, expected="valid TOML", came=str(error)) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(name, expected="valid TOML", came=_lower(error), remedy=_at_line(error)) from error
     return parse_table(table, name=name, base_dir=base_dir)
 
 
 def parse_table(table: dict[str, Any], *, name: str, base_dir: Path) -> Config:
     """As `parse_config`, from a table that was read already."""
+    _check_texts(table, name)
     try:
         # Through JSON, so that strict types hold and a TOML array still becomes a tuple.
         config = Config.model_validate_json(json.dumps(table, default=str))
@@ -122,6 +137,20 @@ def _with_profile(config: Config, name: str) -> Config:
     return config.model_copy(update={"criterion": (*criteria, *config.criterion)})
 
 
+def _check_texts(value: object, name: str, place: tuple[int | str, ...] = ()) -> None:
+    """No text holds a zero character: no file can have such a name."""
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(
+            f"{name}: {key_name(place)}",
+            expected="text without the character \\u0000",
+            came=json.dumps(value),
+            remedy="take the \\u0000 out: no file can have such a name",
+        )
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, entry in cast("Iterable[tuple[int | str, object]]", inside):
+        _check_texts(entry, name, (*place, step))
+
+
 def _with_every_file(config: Config, name: str) -> Config:
     """The configuration with its folders and patterns of files written out, in the order of their names."""
     data = config.data
@@ -130,24 +159,38 @@ def _with_every_file(config: Config, name: str) -> Config:
         path = config.path(entry)
         if any(character in entry for character in "*?["):
             matches = sorted(match for match in map(Path, glob.glob(str(path), recursive=True)) if match.is_file())
-        elif path.is_dir():
+        elif _is_folder(path):
             matches = sorted(match for match in path.iterdir() if match.is_file() and not match.name.startswith("."))
         else:
             found.append(entry)  # whether it is there is told when the data are read
             continue
         if not matches:
             raise ConfigError(
-                f"{name}: [data] files", expected=f"files that match {entry!r}", came="none", remedy="relative ones start here"
+                f"{name}: [data] files",
+                expected=f"files that match {entry!r}",
+                came="none",
+                remedy=f"relative names start at {config.base_dir}",
             )
         inside = not Path(os.path.expandvars(entry)).is_absolute()
         found += [os.path.relpath(match, config.base_dir) if inside else str(match) for match in matches]
     if data.patients and len(data.patients) != len(found):
         raise ConfigError(
-            f"{name}: [data] patients", expected=f"as many patients as files, {len(found)}", came=str(len(data.patients))
+            f"{name}: [data] patients",
+            expected=f"as many patients as files, {len(found)}",
+            came=str(len(data.patients)),
+            remedy="name the patient of each file, or leave patients out: then every file is its own",
         )
     if tuple(found) == data.files:
         return config
     return config.model_copy(update={"data": data.model_copy(update={"files": tuple(found)})}).at(config.base_dir)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one; a name that no file system can have is none, which is told when the data are read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def load_criteria(path: Path) -> tuple[tuple[Criterion, ...], str | None]:
@@ -161,11 +204,21 @@ def load_criteria(path: Path) -> tuple[tuple[Criterion, ...], str | None]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(str(path), expected="a TOML file with criteria", came=str(error)) from error
+        raise ConfigError(
+            str(path),
+            expected="a TOML file with criteria",
+            came=str(error),
+            remedy="check its name, its lines and its encoding",
+        ) from error
     only = {"network": {"zoo": "not looked at"}, **{key: table[key] for key in ("criteria", "criterion") if key in table}}
     config = parse_table(only, name=str(path), base_dir=path.parent)
     if not config.criterion:
-        raise ConfigError(str(path), expected="at least one [[criterion]] table, or [criteria] profile", came="none")
+        raise ConfigError(
+            str(path),
+            expected="at least one [[criterion]] table, or [criteria] profile",
+            came="none",
+            remedy="stabtest init writes an example of one",
+        )
     return config.criterion, config.criteria.profile
 
 
@@ -183,7 +236,10 @@ def _check_criteria(config: Config, name: str) -> None:
             )
         if not math.isfinite(criterion.limit):
             raise ConfigError(
-                f"{name}: [[criterion]] {criterion.id}: limit", expected="a finite number", came=str(criterion.limit)
+                f"{name}: [[criterion]] {criterion.id}: limit",
+                expected="a finite number",
+                came=str(criterion.limit),
+                remedy="give a limit in the unit of the statistic",
             )
         if criterion.universal and not criterion.can_be_refuted:
             able = ", ".join(f"{key}{'*' if key[-1] == '.' else ''} {rule}" for key, rule in UNIVERSAL.items())
@@ -194,7 +250,12 @@ def _check_criteria(config: Config, name: str) -> None:
                 remedy="leave universal out",
             )
         if ids.count(criterion.id) > 1:
-            raise ConfigError(f"{name}: [[criterion]] id", expected="a different one for each", came=f'"{criterion.id}" twice')
+            raise ConfigError(
+                f"{name}: [[criterion]] id",
+                expected="a different one for each",
+                came=f'"{criterion.id}" twice',
+                remedy=f"rename one {criterion.id}",
+            )
 
 
 def _explain(error: ValidationError, name: str, table: dict[str, Any]) -> ConfigError:
@@ -211,11 +272,73 @@ def _explain(error: ValidationError, name: str, table: dict[str, Any]) -> Config
         remedy = _GONE.get(place, remedy)
         return ConfigError(where, expected="a known key", came=str(place[-1]), remedy=remedy)
     if first["type"] == "missing":
-        remedy = "stabtest init writes an example" if len(place) == 1 else None
+        remedy = "stabtest init writes an example" if len(place) == 1 else _meaning(place)
         return ConfigError(where, expected="a value", came="nothing", remedy=remedy)
-    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    came = _shown(place, first["input"]) if first["type"] != "value_error" else _given(place, table)
-    return ConfigError(where, expected=expected, came=came)
+    if first["type"] == "value_error":
+        return ConfigError(
+            where,
+            expected=first["msg"].removeprefix("Value error, ").rstrip("."),
+            came=_given(place, table),
+            remedy=_which_to_change(place, table),
+        )
+    expected = _WORDS.get(first["type"], first["msg"].removeprefix("Input should be "))
+    return ConfigError(where, expected=expected, came=_shown(place, first["input"]), remedy=_mending(place, first))
+
+
+_WORDS = {"model_type": "a table", "dict_type": "a table"}
+"""What TOML calls it."""
+
+
+def _mending(place: tuple[int | str, ...], mistake: Mapping[str, Any]) -> str:
+    """What to write instead of a value of the wrong kind, or what the key means."""
+    kind, value = mistake["type"], mistake["input"]
+    if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str):
+        plain = value.strip()
+        if re.fullmatch(r"true|false|[-+]?[0-9.]+(e[-+]?[0-9]+)?", plain):
+            return f"write {plain} without quotes"
+    if kind == "tuple_type" and not isinstance(value, dict):
+        return f"write [{json.dumps(value, default=str)}]"
+    if kind in _WORDS:
+        return f"write its keys under {key_name(place)}"
+    if kind == "literal_error" and isinstance(value, str):
+        allowed = re.findall(r"'([^']*)'", str(mistake["ctx"]["expected"]))
+        near = difflib.get_close_matches(value, allowed, n=1, cutoff=0.5)
+        if near:
+            return f'did you mean "{near[0]}"'
+    return _meaning(place)
+
+
+def _meaning(place: Sequence[int | str]) -> str:
+    """What a key means, as its description says."""
+    steps = [step for step in place if isinstance(step, str)]
+    while steps:
+        model = _model(steps[:-1])
+        if model is not None and steps[-1] in model.model_fields:
+            break
+        steps.pop()  # inside a value that is no table of its own, such as sizes.lesion
+    else:
+        return "docs/configuration.md lists the keys and what they mean"
+    said = model.model_fields[steps[-1]].description
+    return f"{steps[-1]} means: {said}" if said else f"docs/configuration.md says what {steps[-1]} means"
+
+
+def _which_to_change(place: Sequence[int | str], table: dict[str, Any]) -> str:
+    """Where a rule between keys is broken: which of them can be changed."""
+    if not place:
+        return "change one of the tables that are named: as they are, they do not fit each other"
+    given = _given(place, table)
+    return "stabtest init writes an example" if given == "neither" else f"change or leave out one of {given}"
+
+
+def _lower(error: Exception) -> str:
+    """A message that goes on in the middle of a sentence."""
+    text = str(error)
+    return text[:1].lower() + text[1:]
+
+
+def _at_line(error: Exception) -> str:
+    line = re.search(r"line \d+", str(error))
+    return f"look at {line[0]}: texts stand in quotes, and each table and key stands there once" if line else "nest less deeply"
 
 
 def key_name(place: Sequence[int | str]) -> str:
@@ -237,15 +360,24 @@ def key_name(place: Sequence[int | str]) -> str:
 
 
 def _keys(place: Sequence[int | str]) -> list[str]:
-    """The keys that the model at a place of the configuration knows."""
+    """The keys that the model at a place of the configuration knows; none where that is no model."""
+    model = _model(place)
+    return [] if model is None else list(model.model_fields)
+
+
+def _model(place: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model at a place of the configuration."""
     model: type[BaseModel] = Config
     for step in place:
         if isinstance(step, int):
             continue
         annotation = model.model_fields[step].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
-    return list(model.model_fields)
+        found = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        if found is None:
+            return None
+        model = found
+    return model
 
 
 def _shown(place: Sequence[int | str], value: object) -> str:
@@ -270,8 +402,14 @@ def _given(place: Sequence[int | str], table: dict[str, Any]) -> str:
     if not place:
         return (
             "the combination given: "
-            + ", ".join(f"[{key}] kind = {value[key].get('kind')!r}" for key in ("operator", "data") if key in value)
-            + (f", [reference] method = {value['reference'].get('method')!r}" if "reference" in value else "")
+            + ", ".join(f'[{key}] kind = "{_kind(key, value)}"' for key in ("operator", "data"))
+            + (f', [reference] method = "{value["reference"]["method"]}"' if value.get("reference", {}).get("method") else "")
             + (f", [worst_case] {', '.join(value['worst_case'])}" if value.get("worst_case") else "")
         )
     return ", ".join(value) or "neither"
+
+
+def _kind(section: str, table: dict[str, Any]) -> str:
+    """The kind that a section has, written out or by default."""
+    default = getattr(Config.model_fields[section].get_default(call_default_factory=True), "kind", "")
+    return str(table.get(section, {}).get("kind", default))

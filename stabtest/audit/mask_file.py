@@ -34,7 +34,12 @@ def read_mask(path: Path, size: int) -> Tensor:
     """
     values = load_numpy(path)
     if values.dtype.kind not in "buif" or not ((values == 0) | (values == 1)).all():
-        raise DataError(f"mask {path}", expected="an array of 0 and 1", came=f"other values, of type {values.dtype}")
+        raise DataError(
+            f"mask {path}",
+            expected="an array of 0 and 1",
+            came=f"other values, of type {values.dtype}",
+            remedy="write 1 where a sample is measured, 0 elsewhere",
+        )
     if values.shape not in ((size, size), (size,), (1, size)):
         raise DataError(
             f"mask {path}",
@@ -44,5 +49,10 @@ def read_mask(path: Path, size: int) -> Tensor:
         )
     mask = torch.from_numpy(np.broadcast_to(values != 0, (size, size)).copy())
     if not bool(mask.any()):
-        raise DataError(f"mask {path}", expected="at least one measured sample", came="zeros only")
+        raise DataError(
+            f"mask {path}",
+            expected="at least one measured sample",
+            came="zeros only",
+            remedy="write 1 where a sample is measured",
+        )
     return mask

@@ -121,7 +121,12 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AuditError(f"results folder {folder}", expected="a folder that can be written", came=str(error)) from error
+            raise AuditError(
+                f"results folder {folder}",
+                expected="a folder that can be written",
+                came=error.strerror or str(error),
+                remedy="choose another folder: --out",
+            ) from error
 
     def put(self, key: str, label: str, result: Result) -> None:
         """Write a unit's result: all of it or, after an interruption, nothing.
@@ -152,7 +157,12 @@ class Store:
             text = json.dumps({**body, "checksum": _checksum(body)})
             write_atomically(self.folder / f"{key}.json", text.encode())
         except OSError as error:
-            raise AuditError(f"result of {label}", expected="a disk that can be written", came=str(error)) from error
+            raise AuditError(
+                f"result of {label}",
+                expected="a disk that can be written",
+                came=error.strerror or str(error),
+                remedy=f"make room on the disk of {self.folder} and run the same command: it goes on from what is there",
+            ) from error
 
     def get(self, key: str, *, pictures: bool = False) -> Result | None:
         """The stored result, or None where there is none that is whole and of this unit.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import os
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -196,7 +197,7 @@ def _closed(config: Config, device: str) -> Subject:
 def _program_sha256(config: Config) -> str | None:
     """Of the files that the command names: another program is another method. None where it names none that is there."""
     words = shlex.split(str(config.network.command))
-    found = [config.path(word) for word in words if "{" not in word and config.path(word).is_file()]
+    found = [config.path(word) for word in words if "{" not in word and os.path.isfile(config.path(word))]
     program = shutil.which(words[0]) if words else None
     files = sorted({*map(Path, filter(None, [program])), *found})
     return digest([file_sha256(path) for path in files]) if files else None

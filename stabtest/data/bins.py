@@ -70,6 +70,11 @@ def select_views(available: int, views: int) -> NDArray[np.int64]:
     array([0, 2, 5, 7])
     """
     if not 1 <= views <= available:
-        raise DataError(f"views = {views}", expected=f"from 1 to the {available} views measured", came=str(views))
+        raise DataError(
+            f"views = {views}",
+            expected=f"from 1 to the {available} views measured",
+            came=str(views),
+            remedy="set [operator] angles",
+        )
     # Halves are rounded down, by integers, so that no platform rounds otherwise.
     return (2 * np.arange(views, dtype=np.int64) * available + views - 1) // (2 * views)

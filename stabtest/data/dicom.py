@@ -68,12 +68,12 @@ def read_dicom(path: str | Path) -> DicomImage:
         message = str(error).strip().splitlines()
         raise DataError(
             str(path),
-            expected="pixels that can be decoded",
-            came=message[0] if message else type(error).__name__,
-            remedy="write the file without compression",
+            expected="a DICOM file with pixels that can be decoded",
+            came=message[0].rstrip(".") if message else type(error).__name__,
+            remedy="copy it again, or write it without compression",
         ) from error
     if int(data.get("SamplesPerPixel", 1)) != 1:
-        raise DataError(str(path), expected="a greyscale image", came="colour")
+        raise DataError(str(path), expected="a greyscale image", came="colour", remedy="convert it to grey")
     values = stored.astype(np.float64) * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
     modality = str(data.get("Modality", ""))
     units = str(data.get("RescaleType", "HU")).upper()

@@ -52,17 +52,27 @@ def read_row(path: str | Path, row: int) -> tuple[Array, Array, list[str]]:
     with files.opened_hdf5(path) as file:
         stored = files.dataset(file, "exchange/data")
         if stored.ndim != 3:
-            raise DataError(f"{path}: exchange/data", expected="(views, rows, pixels)", came=f"shape {stored.shape}")
+            raise DataError(
+                f"{path}: exchange/data",
+                expected="(views, rows, pixels)",
+                came=f"shape {stored.shape}",
+                remedy="store the scan with all three axes; an axis may have the length 1",
+            )
         views, rows, pixels = (int(n) for n in stored.shape)
         if not 0 <= row < rows:
-            raise DataError(f"{path}: row = {row}", expected=f"from 0 to {rows - 1}", came=str(row))
+            raise DataError(
+                f"{path}: row = {row}", expected=f"from 0 to {rows - 1}", came=str(row), remedy="correct [data] row"
+            )
         counts = files.numbers(np.asarray(stored[:, row]), f"{path}: exchange/data, row {row}").astype(np.float64)
         frames: dict[str, Array] = {}
         for key in ("exchange/data_white", "exchange/data_dark"):
             frame = files.dataset(file, key)
             if frame.ndim != 3 or frame.shape[1:] != (rows, pixels):
                 raise DataError(
-                    f"{path}: {key}", expected=f"(frames, {rows}, {pixels}), as exchange/data", came=f"shape {frame.shape}"
+                    f"{path}: {key}",
+                    expected=f"(frames, {rows}, {pixels}), as exchange/data",
+                    came=f"shape {frame.shape}",
+                    remedy="take the frames of the same detector as the scan",
                 )
             values = np.asarray(frame[:, row], dtype=np.float64)
             # A dark current may be zero throughout, an open beam may not.
@@ -125,7 +135,12 @@ def _angles(theta: h5py.Dataset, name: str, views: int) -> tuple[Array, str]:
     """The angles in degrees, and in which unit they were stored."""
     angles = files.numbers(np.asarray(theta[...]), f"{name}: exchange/theta", ndim=1).astype(np.float64)
     if len(angles) != views:
-        raise DataError(f"{name}: exchange/theta", expected=f"{views} angles, one a view", came=str(len(angles)))
+        raise DataError(
+            f"{name}: exchange/theta",
+            expected=f"{views} angles, one a view",
+            came=str(len(angles)),
+            remedy="store exchange/theta of this scan whole",
+        )
     unit = theta.attrs.get("units", b"")
     unit = unit.decode() if isinstance(unit, bytes) else str(unit)
     if unit.lower().startswith("rad"):
@@ -135,7 +150,12 @@ def _angles(theta: h5py.Dataset, name: str, views: int) -> tuple[Array, str]:
             "" if unit else " (no unit given, degrees assumed)"
         )
     if np.any(np.diff(angles) * np.sign(angles[-1] - angles[0]) <= 0):
-        raise DataError(f"{name}: exchange/theta", expected="angles in ascending or descending order", came="another order")
+        raise DataError(
+            f"{name}: exchange/theta",
+            expected="angles in ascending or descending order",
+            came="another order, or an angle twice",
+            remedy="sort the views by their angles",
+        )
     if abs(angles[-1] - angles[0]) < 10.0:
         raise DataError(
             f"{name}: exchange/theta",

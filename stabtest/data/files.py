@@ -152,9 +152,13 @@ def numbers(array: AnyArray, name: str, *, ndim: int | None = None) -> AnyArray:
     if ndim is not None and array.ndim != ndim:
         raise DataError(name, expected=f"{ndim} axes", came=f"shape {array.shape}", remedy="choose one image of the stack")
     if array.size == 0:
-        raise DataError(name, expected="numbers", came=f"an empty array of shape {array.shape}")
+        raise DataError(
+            name, expected="numbers", came=f"an empty array of shape {array.shape}", remedy="check that this is the right file"
+        )
     if array.dtype.kind not in "buifc":
-        raise DataError(name, expected="numbers", came=f"entries of type {array.dtype}")
+        raise DataError(
+            name, expected="numbers", came=f"entries of type {array.dtype}", remedy="give an array of real or complex numbers"
+        )
     bad = int(array.size - np.count_nonzero(np.isfinite(array)))
     if bad:
         raise DataError(

@@ -114,7 +114,10 @@ def read_image(
         array = _raw(path, shape, dtype)
     else:
         raise DataError(
-            str(path), expected="a NumPy, PNG, TIFF, DICOM, NIfTI or raw file", came=f"a {suffix or 'nameless'} file"
+            str(path),
+            expected="a NumPy, PNG, TIFF, DICOM, NIfTI or raw file",
+            came=f"a {suffix or 'nameless'} file",
+            remedy="save the image by numpy.save",
         )
     offset = 0.0 if offset is None else offset
     array = _one_of_stack(array, index, name)
@@ -122,7 +125,9 @@ def read_image(
         array = array[0]
     array = files.numbers(array, name, ndim=2)
     if shape is not None and array.shape != tuple(shape):
-        raise DataError(name, expected=f"shape {tuple(shape)}", came=f"shape {array.shape}")
+        raise DataError(
+            name, expected=f"shape {tuple(shape)}", came=f"shape {array.shape}", remedy="give the shape that the file has"
+        )
     kind = np.complex128 if array.dtype.kind == "c" else np.float64
     notes = [f"read {name}: {array.shape[0]} x {array.shape[1]} pixels of type {array.dtype}", *about]
     values = array.astype(kind) - offset
@@ -135,7 +140,9 @@ def read_image(
         notes.append(f"divided by {scale:.6g}, as asked")
     if not (np.isfinite(scale) and scale > 0):
         came = "an image that equals its offset" if scale == 0 else f"scale = {scale}"
-        raise DataError(name, expected="a positive scale", came=came)
+        raise DataError(
+            name, expected="a positive scale", came=came, remedy="correct what becomes 0 and 1: [data] zero and one"
+        )
     tensor = torch.from_numpy(values / scale).to(torch.complex64 if kind is np.complex128 else torch.float32)
     return ImageData(image=tensor[None, None], scale=scale, offset=offset, source=str(path), notes=tuple(notes))
 
@@ -145,9 +152,13 @@ def _one_of_stack(array: files.AnyArray, index: int | None, name: str) -> files.
     if index is None or (array.ndim == 2 and index == 0):
         return array
     if array.ndim < 3:
-        raise DataError(name, expected="a stack of images where one is chosen", came=f"shape {array.shape}")
+        raise DataError(
+            name, expected="a stack of images where one is chosen", came=f"shape {array.shape}", remedy="leave out [data] row"
+        )
     if index >= array.shape[0]:
-        raise DataError(f"{name}: image {index}", expected=f"one of 0 to {array.shape[0] - 1}", came=str(index))
+        raise DataError(
+            f"{name}: image {index}", expected=f"one of 0 to {array.shape[0] - 1}", came=str(index), remedy="correct [data] row"
+        )
     return array[index]
 
 
@@ -181,14 +192,24 @@ def _raw(path: str | Path, shape: tuple[int, int] | None, dtype: str) -> files.A
     path = files.existing(path)
     if shape is None:
         raise DataError(
-            str(path), expected="shape = (H, W) for a raw file", came="none", remedy="a raw file does not say it itself"
+            str(path),
+            expected="shape = (H, W) for a raw file",
+            came="none",
+            remedy="a raw file does not say it itself: save the image by NumPy, or read it in Python with its shape",
         )
     try:
         kind = np.dtype(dtype)
     except TypeError as error:
-        raise DataError(f"{path}: dtype", expected='a NumPy type code such as "<i2" or "<f4"', came=repr(dtype)) from error
+        raise DataError(
+            f"{path}: dtype",
+            expected='a NumPy type code such as "<i2" or "<f4"',
+            came=repr(dtype),
+            remedy="see numpy.dtype.str of such an array",
+        ) from error
     if kind.kind not in "uifc":
-        raise DataError(f"{path}: dtype", expected="a type of numbers", came=repr(dtype))
+        raise DataError(
+            f"{path}: dtype", expected="a type of numbers", came=repr(dtype), remedy='such as "<i2", "<u2" or "<f4"'
+        )
     needed, found = shape[0] * shape[1] * kind.itemsize, path.stat().st_size
     if needed != found:
         raise DataError(

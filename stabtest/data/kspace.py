@@ -178,7 +178,12 @@ def _read(path: str | Path, *, key: str | None, index: int | None, coils: bool) 
             return read_volume_slice(file, Path(path), key=key, index=index, coils=coils)
     if suffix in (".npy", ".npz"):
         return read_array(path, key=key, index=index, coils=coils)
-    raise DataError(str(path), expected="k-space as .npy, .npz, .h5 or .hdf5", came=f"a {suffix or 'nameless'} file")
+    raise DataError(
+        str(path),
+        expected="k-space as .npy, .npz, .h5 or .hdf5",
+        came=f"a {suffix or 'nameless'} file",
+        remedy="save the complex array by numpy.save",
+    )
 
 
 def _crop_field(

@@ -114,16 +114,23 @@ def read_data_exchange(
         does not fit it.
     """
     if size < 16:
-        raise DataError(f"{path}: size = {size}", expected="at least 16 pixels", came=str(size))
+        raise DataError(f"{path}: size = {size}", expected="at least 16 pixels", came=str(size), remedy="set [operator] size")
     rows, angles, notes = read_row(path, row)
     if span is not None:
         if not 10.0 <= span <= 360.0:
-            raise DataError(f"{path}: span = {span}", expected="from 10 to 360 degrees", came=str(span))
+            raise DataError(
+                f"{path}: span = {span}", expected="from 10 to 360 degrees", came=str(span), remedy="correct [data] span"
+            )
         angles = angles[0] + (angles - angles[0]) * (span / (angles[-1] - angles[0]))
         notes.append(f"angles stretched to a span of {span:g} degrees, as asked")
     rows, angles, beyond = _half_turn(rows, angles, notes)
     if np.median(rows.sum(axis=1)) <= 0:
-        raise DataError(f"{path}: row {row}", expected="an object that attenuates the beam", came="no attenuation on average")
+        raise DataError(
+            f"{path}: row {row}",
+            expected="an object that attenuates the beam",
+            came="no attenuation on average",
+            remedy="choose another row, or check exchange/data_white",
+        )
     if axis is None:
         found = find_axis(rows, angles)
         notes.append(_axis_note(found))
@@ -151,7 +158,10 @@ def read_data_exchange(
     factor = float(np.quantile(image.numpy(), 0.999))
     if not factor > 0:
         raise DataError(
-            f"{path}: row {row}", expected="an image brighter than 0 somewhere", came=f"99.9th percentile {factor:.3g}"
+            f"{path}: row {row}",
+            expected="an image brighter than 0 somewhere",
+            came=f"99.9th percentile {factor:.3g}",
+            remedy="choose another row, or check exchange/data_white and the angles",
         )
     notes.append(
         f"divided by {factor:.6g}, the 99.9th percentile of the filtered back-projection of all {len(angles)} views "

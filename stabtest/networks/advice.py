@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ADVICE = {
+    "shape": "Compare channels, takes and the size of the images with those of the training.",
     "runs": "Compare takes, channels and the arguments of the factory with how the network was trained.",
     "finite": "Look for a division by zero, a logarithm or a root, or weights from a training that overflowed.",
     "kind": "If the network returns magnitudes, declare channels = 'magnitude'; otherwise declare the channels that it has.",

@@ -50,7 +50,12 @@ def recognise_executable(path: str | Path) -> Kind | None:
     except zipfile.BadZipFile:
         return None
     except OSError as error:
-        raise NetworkError(f"{path}: cannot be read", came=error.strerror or str(error)) from error
+        raise NetworkError(
+            f"{path}: cannot be read",
+            expected="a file",
+            came=error.strerror or str(error),
+            remedy="check the path: relative ones start at the configuration",
+        ) from error
     if any(tail.startswith("code/") for tail in tails):
         return "torchscript"
     if any(tail.startswith("models/") or "serialized_exported_program" in tail for tail in tails):

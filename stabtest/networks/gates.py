@@ -22,7 +22,15 @@ from stabtest.networks.protocol import Reconstructor
 from stabtest.operators import LinearOperator, dot_test
 from stabtest.tensors import norm, scale
 
-FATAL = ("runs", "shape", "finite", "kind")
+WANTED = {
+    "runs": "a network that runs on the measurement",
+    "shape": "images of the shape of the scan",
+    "finite": "finite numbers",
+    "kind": "complex or real images, as declared",
+}
+"""What the gates ask without which there is nothing to measure."""
+
+FATAL = tuple(WANTED)
 """Gates without which there is nothing to measure."""
 
 REPEAT = 1e-5
@@ -113,7 +121,18 @@ def require(gates: Sequence[Gate]) -> None:
     """
     for gate in gates:
         if gate.name in FATAL and not gate.passed:
-            raise NetworkError(f"{gate.subject}: {gate.detail}")
+            raise _broken(gate)
+
+
+def _broken(gate: Gate) -> NetworkError:
+    """A gate that failed as an error: what an adapter says goes through as it is, else cause and remedy are told apart."""
+    if "; came " in gate.detail:
+        text = f"{gate.subject}: {gate.detail}"
+        return NetworkError(text if "Remedy: " in text else f"{text} Remedy: {ADVICE['shape'].rstrip('.')}.")
+    advice = ADVICE[gate.name]
+    return NetworkError(
+        gate.subject, expected=WANTED[gate.name], came=gate.detail.removesuffix(advice).rstrip(" ."), remedy=advice
+    )
 
 
 def _first_run(

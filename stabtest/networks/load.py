@@ -36,7 +36,12 @@ def sha256(path: str | Path) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise NetworkError(f"{path}: cannot be read", came=error.strerror or str(error)) from error
+        raise NetworkError(
+            f"{path}: cannot be read",
+            expected="a file",
+            came=error.strerror or str(error),
+            remedy="check the path: relative ones start at the configuration",
+        ) from error
 
 
 def load_factory(
@@ -80,6 +85,7 @@ def load_factory(
             f"factory {spec!r}",
             expected="'package.module:factory' or 'path/to/file.py:factory'",
             came=repr(spec),
+            remedy=f"write {spec + ':make' if spec.endswith('.py') else 'it so'}, with the name of the function or class",
         )
     base = Path(base_dir).resolve()
     with _search_first(base):
@@ -91,6 +97,7 @@ def load_factory(
             f"factory {spec!r} does not return a network",
             expected="an nn.Module or another callable",
             came=type(network).__name__,
+            remedy="return the network from the factory",
         )
     return network
 
@@ -107,13 +114,15 @@ def _import_file(path: Path, spec: str) -> ModuleType:
     name = f"stabtest_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
-        raise NetworkError(f"factory {spec!r}: not a Python file", came=str(path))
+        raise NetworkError(
+            f"factory {spec!r}", expected="a Python file", came=str(path), remedy="name the .py file that the factory is in"
+        )
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module  # before it runs: dataclasses and pickling look the module up
     try:
         with _search_first(path.parent):
             found.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _import_error(spec, path, error) from error
     return module
@@ -126,7 +135,7 @@ def _import_module(name: str, base: Path, spec: str) -> ModuleType:
         return _import_file(own.with_suffix(".py"), spec)
     try:
         module = importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_error(spec, name, error) from error
     file = getattr(module, "__file__", None)
     beside = own.with_suffix(".py").is_file() or (own / "__init__.py").is_file()
@@ -140,10 +149,11 @@ def _import_module(name: str, base: Path, spec: str) -> ModuleType:
     return module
 
 
-def _import_error(spec: str, where: str | Path, error: Exception) -> NetworkError:
+def _import_error(spec: str, where: str | Path, error: BaseException) -> NetworkError:
     line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
     return NetworkError(
-        f"factory {spec!r}: {where} cannot be imported",
+        f"factory {spec!r}: {where}",
+        expected="a module that can be imported",
         came=f"{type(error).__name__}: {error}{line}",
         remedy="import it in Python by itself; modules are searched beside the configuration and on PYTHONPATH",
     )
@@ -156,8 +166,10 @@ def _attribute(module: ModuleType, name: str, spec: str) -> Any:  # noqa: ANN401
             public = [key for key in dir(value) if not key.startswith("_")]
             near = difflib.get_close_matches(part, public, 3)
             raise NetworkError(
-                f"factory {spec!r}: there is no {part!r} in {getattr(value, '__name__', type(value).__name__)}",
-                remedy=f"did you mean {' or '.join(near)}?" if near else "give the name of a function or class in it",
+                f"factory {spec!r}",
+                expected="a name in it",
+                came=f"{part!r}, which {spec.rpartition(':')[0]} has not",
+                remedy=f"did you mean {' or '.join(near)}" if near else "give the name of a function or class in it",
             )
         value = getattr(value, part)
     return value
@@ -167,7 +179,12 @@ def _call(factory: Any, arguments: dict[str, Any], spec: str) -> Any:  # noqa: A
     if isinstance(factory, nn.Module) and not arguments:
         return factory
     if not callable(factory):
-        raise NetworkError(f"factory {spec!r} cannot be called", expected="a function or a class", came=type(factory).__name__)
+        raise NetworkError(
+            f"factory {spec!r} cannot be called",
+            expected="a function or a class",
+            came=type(factory).__name__,
+            remedy="give the name of what makes the network, or of an nn.Module without arguments",
+        )
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError):  # built-in callables have no signature
@@ -180,11 +197,17 @@ def _call(factory: Any, arguments: dict[str, Any], spec: str) -> Any:  # noqa: A
                 f"factory {spec!r}: arguments do not fit ({error})",
                 expected=f"{getattr(factory, '__name__', 'factory')}{signature}",
                 came=", ".join(f"{key}={value!r}" for key, value in arguments.items()) or "none",
+                remedy="correct [network] arguments",
             ) from error
     try:
         return factory(**arguments)
-    except Exception as error:
-        raise NetworkError(f"factory {spec!r} fails", came=f"{type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise NetworkError(
+            f"factory {spec!r}",
+            expected="a network",
+            came=f"{type(error).__name__}: {error}",
+            remedy="call it in Python with these arguments: there it fails too",
+        ) from error
 
 
 @contextmanager

@@ -71,10 +71,16 @@ def load_onnx(path: str | Path) -> OnnxNetwork:
             f"{path}: cannot be loaded",
             expected="an ONNX model of standard operators",
             came=f"{type(error).__name__}: {message[0][:200] if message else ''}",
+            remedy="copy it again, or export it again without operators of your own",
         ) from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1:
-        raise NetworkError(f"{path}", expected="one input and one output", came=f"{len(inputs)} and {len(outputs)}")
+        raise NetworkError(
+            f"{path}",
+            expected="one input and one output",
+            came=f"{len(inputs)} and {len(outputs)}",
+            remedy="export a module that takes one tensor and returns the image alone",
+        )
     return OnnxNetwork(model, session, path.name)
 
 

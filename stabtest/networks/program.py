@@ -80,12 +80,16 @@ class Program:
                 "[network] command",
                 expected="{measurements} and {output} in it",
                 came=f"no {' and no '.join(missing)}: {self.command!r}",
+                remedy="name both: recon {measurements} {output}",
             )
         try:
             shlex.split(self.command)
         except ValueError as error:
             raise NetworkError(
-                "[network] command", expected="words and closed quotes", came=f"{self.command!r} ({error})"
+                "[network] command",
+                expected="words and closed quotes",
+                came=f"{self.command!r} ({error})",
+                remedy="close the quote, or write a backslash before a quote that is meant as a character",
             ) from error
 
     def __call__(self, given: Tensor, operator: LinearOperator | None = None) -> Tensor:
@@ -112,7 +116,12 @@ class Program:
         images = [torch.from_numpy(self.run(array, operator)) for array in arrays]
         shapes = {tuple(image.shape) for image in images}
         if len(shapes) > 1:
-            raise NetworkError(self._named, expected="images of one shape", came=", ".join(map(str, sorted(shapes))))
+            raise NetworkError(
+                self._named,
+                expected="images of one shape",
+                came=", ".join(map(str, sorted(shapes))),
+                remedy="write every image at the size of the scan",
+            )
         made = torch.stack(images)
         double = given.dtype in (torch.float64, torch.complex128)
         real, whole = (torch.float64, torch.complex128) if double else (torch.float32, torch.complex64)
@@ -135,12 +144,15 @@ class Program:
                     self._named,
                     expected="a program that can be started",
                     came=f"{words[0]!r}: {error.strerror or error}",
-                    remedy="give its whole path, or one relative to the configuration",
+                    remedy="give its whole path, one relative to the configuration, or a program on PATH",
                 ) from error
             said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
             if done.returncode:
                 raise NetworkError(
-                    self._named, expected="exit status 0", came=f"{done.returncode}; it says: {said[-_SAID:] or 'nothing'}"
+                    self._named,
+                    expected="exit status 0",
+                    came=f"{done.returncode}; it says: {said[-_SAID:] or 'nothing'}",
+                    remedy=f"run it by hand on a file of your own, in {self.folder}",
                 )
             return self._read(places["output"])
 
@@ -172,14 +184,25 @@ class Program:
             array = np.load(path, allow_pickle=False) if self.format == "npy" else _dataset(path)
         except FileNotFoundError as error:
             raise NetworkError(
-                self._named, expected=f"a file at {{output}} ({self.format})", came="none was written"
+                self._named,
+                expected=f"a file at {{output}} ({self.format})",
+                came="none was written",
+                remedy="write the image to the very path that {output} stands for",
             ) from error
         except (OSError, ValueError, EOFError, KeyError) as error:
             raise NetworkError(
-                self._named, expected=f"an array ({self.format}) at {{output}}", came=str(error).split("\n")[0]
+                self._named,
+                expected=f"an array ({self.format}) at {{output}}",
+                came=str(error).split("\n")[0].split(". ")[0],
+                remedy="write numbers by numpy.save, or as HDF5 with format = 'hdf5'",
             ) from error
         if array.dtype.kind not in "fciu" or array.ndim not in (2, 3) or not array.size:
-            raise NetworkError(self._named, expected="numbers, (H, W) or (C, H, W)", came=f"{array.dtype}, {array.shape}")
+            raise NetworkError(
+                self._named,
+                expected="numbers, (H, W) or (C, H, W)",
+                came=f"{array.dtype}, {array.shape}",
+                remedy="write one image of the size of the scan",
+            )
         return np.ascontiguousarray(array[None] if array.ndim == 2 else array)
 
 

@@ -30,6 +30,8 @@ NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "params")
 
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6
 _SHOWN = 5
+_SAVE = "save module.state_dict()"
+_COPY = "copy it again, or save module.state_dict() again"
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,18 @@ def recognise(path: str | Path) -> Kind:
         return _recognise_zip(path)
     if head.startswith(b"\x80"):
         raise _would_run(path, imported_names(_beginning(path)), "a bare pickle")
+    if not head:
+        raise _not_weights(path, "an empty file", remedy=_COPY)
     kinds = {
-        b"": "an empty file",
-        b"version https://git-lfs": "a Git LFS pointer: the file itself was not downloaded",
-        b"\x89HDF": "an HDF5 file (Keras?)",
-        b"\x93NUMPY": "a NumPy array",
-        b"<": "a web page: the download went wrong",
+        b"version https://git-lfs": ("a Git LFS pointer: the file itself was not downloaded", "git lfs pull"),
+        b"\x89HDF": ("an HDF5 file (Keras?)", _SAVE),
+        b"\x93NUMPY": ("a NumPy array", _SAVE),
+        b"<": ("a web page: the download went wrong", "download it again"),
     }
-    seems = next((text for magic, text in kinds.items() if (head.startswith(magic) if magic else not head)), None)
-    raise _not_weights(path, seems or f"a file that begins with {head[:8]!r}")
+    seems, remedy = next(
+        (said for magic, said in kinds.items() if head.startswith(magic)), (f"a file that begins with {head[:8]!r}", _SAVE)
+    )
+    raise _not_weights(path, seems, remedy=remedy)
 
 
 def _recognise_zip(path: Path) -> Kind:
@@ -128,7 +133,7 @@ def _recognise_zip(path: Path) -> Kind:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise _not_weights(path, f"a damaged or truncated archive ({error})") from error
+        raise _not_weights(path, f"a damaged or truncated archive ({error})", remedy=_COPY) from error
     tails = {name.split("/", 1)[-1] for name in names}
     if "constants.pkl" in tails and any(tail.startswith("code/") for tail in tails):
         raise _not_weights(
@@ -147,7 +152,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except Exception as error:
-        raise _not_weights(path, f"a damaged safetensors file ({error})") from error
+        raise _not_weights(path, f"a damaged safetensors file ({error})", remedy=_COPY) from error
 
 
 def _read_torch(path: Path) -> object:
@@ -157,7 +162,7 @@ def _read_torch(path: Path) -> object:
         names = [name for name in _names_in(path) if not name.startswith(("torch._utils.", "collections.OrderedDict"))]
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise _would_run(path, names, "a checkpoint with more than tensors") from error
-        raise _not_weights(path, f"a damaged or truncated file ({_first_line(error)})") from error
+        raise _not_weights(path, f"a damaged or truncated file ({_first_line(error)})", remedy=_COPY) from error
 
 
 def _names_in(path: Path) -> list[str]:
@@ -236,7 +241,12 @@ def _check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], path
         )
     bad = [name for name, value in given.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
     if bad:
-        raise NetworkError(f"{path}: weights that are not finite", expected="finite numbers", came=_listed(bad))
+        raise NetworkError(
+            f"{path}: weights that are not finite",
+            expected="finite numbers",
+            came=f"NaN or infinite values in {_listed(bad)}",
+            remedy="take a checkpoint from before the training diverged",
+        )
 
 
 def _first_line(error: Exception) -> str:
@@ -256,7 +266,7 @@ def _would_run(path: Path, names: list[str], what: str) -> NetworkError:
     )
 
 
-def _not_weights(path: Path, came: str, *, remedy: str = "save module.state_dict()") -> NetworkError:
+def _not_weights(path: Path, came: str, *, remedy: str = _SAVE) -> NetworkError:
     return NetworkError(
         f"{path}: not a file of weights", expected="safetensors, or a state_dict of torch.save", came=came, remedy=remedy
     )

@@ -308,5 +308,5 @@ def test_the_same_seed_gives_the_same_numbers():
 
 def test_every_number_has_advice():
     assert set(ADVICE) == {
-        *("runs", "finite", "kind", "determinism", "batch", "gradient", "differences", "reacts", "accuracy", "adjoint")
+        *("runs", "shape", "finite", "kind", "determinism", "batch", "gradient", "differences", "reacts", "accuracy", "adjoint")
     }
