@@ -7,6 +7,8 @@ of the tool.
 
 from __future__ import annotations
 
+import errno
+
 
 class StabtestError(Exception):
     """An error that the user can understand and mend.
@@ -70,3 +72,34 @@ class BoundsError(StabtestError):
 
 class AuditError(StabtestError):
     """An audit cannot be planned, resumed or assembled."""
+
+
+class IncompleteError(AuditError):
+    """An audit ended early through no fault of its inputs; what is done is kept and the same command goes on (exit status 3)."""
+
+
+def refused(message: str, error: OSError, *, remedy: str) -> AuditError:
+    """What the disk refused to write.
+
+    Parameters
+    ----------
+    message
+        What could not be written.
+    error
+        Of the disk.
+    remedy
+        What to do about it.
+
+    Returns
+    -------
+    AuditError
+        An `IncompleteError` where the disk is full: it is nothing that is wrong with the audit.
+
+    Examples
+    --------
+    >>> refused("result of unit 1", OSError(28, "No space left on device"), remedy="make room")
+    IncompleteError('result of unit 1: expected a disk that can be written; came No space left on device. Remedy: make room.')
+    """
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    kind = IncompleteError if full else AuditError
+    return kind(message, expected="a disk that can be written", came=error.strerror or str(error), remedy=remedy)

@@ -23,7 +23,7 @@ from stabtest.audit.laboratory import MakeLaboratory
 from stabtest.audit.plan import Plan
 from stabtest.audit.store import Store, write_atomically
 from stabtest.audit.witnesses import export_witnesses
-from stabtest.errors import AuditError
+from stabtest.errors import refused
 from stabtest.findings import Document, Verdict
 
 
@@ -143,12 +143,7 @@ def freeze_criteria(plan: Plan, out: Path) -> Frozen:
         try:
             write_atomically(path, json.dumps(history, indent=1).encode())
         except OSError as error:
-            raise AuditError(
-                str(path),
-                expected="a folder that can be written",
-                came=error.strerror or str(error),
-                remedy="make room, or choose another folder: --out",
-            ) from error
+            raise refused(str(path), error, remedy="make room, or choose another folder: --out") from error
     first = history[0]
     when = (known or history)[-1]["frozen"]
     if first["sha256"] == plan.criteria_sha256:

@@ -11,6 +11,9 @@ import hashlib
 import io
 import json
 import os
+import re
+import socket
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stabtest.errors import AuditError
+from stabtest.errors import refused
 from stabtest.findings import (
     Picture,
     detectability_rows,
@@ -121,12 +124,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AuditError(
-                f"results folder {folder}",
-                expected="a folder that can be written",
-                came=error.strerror or str(error),
-                remedy="choose another folder: --out",
-            ) from error
+            raise refused(f"results folder {folder}", error, remedy="make room, or choose another folder: --out") from error
 
     def put(self, key: str, label: str, result: Result) -> None:
         """Write a unit's result: all of it or, after an interruption, nothing.
@@ -157,12 +155,8 @@ class Store:
             text = json.dumps({**body, "checksum": _checksum(body)})
             write_atomically(self.folder / f"{key}.json", text.encode())
         except OSError as error:
-            raise AuditError(
-                f"result of {label}",
-                expected="a disk that can be written",
-                came=error.strerror or str(error),
-                remedy=f"make room on the disk of {self.folder} and run the same command: it goes on from what is there",
-            ) from error
+            remedy = f"make room on the disk of {self.folder} and run the same command: it goes on from what is there"
+            raise refused(f"result of {label}", error, remedy=remedy) from error
 
     def get(self, key: str, *, pictures: bool = False) -> Result | None:
         """The stored result, or None where there is none that is whole and of this unit.
@@ -202,17 +196,44 @@ class Store:
             return {name: archive[name] for name in archive.files}
 
     def sweep(self, *, older_than: float = 3600.0) -> None:
-        """Remove what interrupted writers left under temporary names more than ``older_than`` seconds ago."""
-        for path in self.folder.glob(".*.part"):
-            try:
-                if time.time() - path.stat().st_mtime > older_than:
-                    path.unlink()
-            except OSError:
-                continue  # another audit in this folder was faster
+        """Remove what interrupted writers left under temporary names, in this folder and the one around it.
+
+        Parameters
+        ----------
+        older_than
+            Seconds after which also what another machine was writing counts as left; of this machine it is known whether the
+            process still lives.
+        """
+        for folder in (self.folder, self.folder.parent, self.folder.parent / "witnesses"):
+            for path in folder.glob(".*.part"):
+                try:
+                    if _abandoned(path) or time.time() - path.stat().st_mtime > older_than:
+                        path.unlink()
+                except OSError:
+                    continue  # another audit in this folder was faster
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _host() -> str:
+    """Name of this machine as far as it can stand in a file name."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+
+
+def _abandoned(part: Path) -> bool:
+    """Whether the process of this machine that was writing a file has ended."""
+    host, process = part.name.split(".")[-4:-2] if part.name.count(".") >= 5 else ("", "")
+    if host != _host() or not process.isdigit() or sys.platform == "win32":
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -231,7 +252,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         If the disk refuses; nothing new is left then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
     try:
         with part.open("xb") as stream:
             stream.write(content)

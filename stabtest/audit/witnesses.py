@@ -20,7 +20,7 @@ from stabtest.audit.measures import worst_case_test
 from stabtest.audit.plan import Plan
 from stabtest.audit.store import Store
 from stabtest.audit.subject import Subject
-from stabtest.errors import AuditError, DataError
+from stabtest.errors import DataError, refused
 from stabtest.findings import Document
 from stabtest.findings.records import WorstCaseRow
 from stabtest.search.probe import fingerprint, probe
@@ -69,7 +69,8 @@ def export_witnesses(plan: Plan, store: Store, document: Document, folder: Path)
             try:
                 save_witness(path, described(arrays[name], rows[name], case, subjects[unit.method], plan.config))
             except DataError as error:
-                raise AuditError(f"witness {path}", expected=error.expected, came=error.came) from error
+                cause = error.__cause__ if isinstance(error.__cause__, OSError) else OSError(error.came)
+                raise refused(f"witness {path}", cause, remedy="make room and run the same command again") from error
             written.append(path)
             wanted.discard(name)
     return written

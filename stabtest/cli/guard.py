@@ -14,7 +14,7 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from stabtest.errors import StabtestError
+from stabtest.errors import IncompleteError, StabtestError
 
 FAILED, WRONG, INCOMPLETE, DEFECT = 1, 2, 3, 70
 """Exit statuses; 70 is EX_SOFTWARE of sysexits.h."""
@@ -38,6 +38,11 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
         _terminate_as_interrupt()
         try:
             status = command(*args, **kwargs)
+        except IncompleteError as error:
+            if kwargs.get("debug"):
+                traceback.print_exc()
+            typer.echo(f"stabtest: {error}", err=True)
+            status = INCOMPLETE
         except StabtestError as error:
             if kwargs.get("debug"):
                 traceback.print_exc()

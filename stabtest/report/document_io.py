@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from stabtest.errors import AuditError, DataError
+from stabtest.errors import AuditError, DataError, refused
 from stabtest.findings.document import SCHEMA_VERSION, Document
 from stabtest.report.render import render
 
@@ -63,9 +65,7 @@ def write_report(document: Document, out_dir: str | os.PathLike[str]) -> ReportP
         replace_file(paths.json, text)
         replace_file(paths.html, page)
     except OSError as error:
-        raise AuditError(
-            f"report folder {folder}", expected="a folder that can be written", came=str(error), remedy="choose another folder"
-        ) from error
+        raise refused(f"report folder {folder}", error, remedy="make room and run the same command again") from error
     return paths
 
 
@@ -166,7 +166,9 @@ def replace_file(path: Path, text: str) -> None:
     OSError
         If it cannot be written; what was there before is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    # Named as `stabtest.audit.store` names its own, so that the next run can tell whether its writer still lives.
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+    temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)

@@ -1,12 +1,14 @@
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from stabtest.audit.store import Result, Store, write_atomically
+from stabtest.audit.store import Result, Store, _host, write_atomically
 from stabtest.errors import AuditError
 from stabtest.findings.records import Bracket, Picture, QualityRow
 
@@ -136,3 +138,14 @@ def test_old_leftovers_are_swept_and_fresh_ones_kept(store):
     store.sweep()
     assert not old.exists()
     assert fresh.exists()
+
+
+def test_what_a_killed_process_of_this_machine_was_writing_goes_at_once(store):
+    """Control: what a living one writes stays."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    mine = [store.folder / f".k.json.{_host()}.{pid}.0123abcd.part" for pid in (ended.pid, os.getpid())]
+    for path in mine:
+        path.write_text("half")
+    store.sweep()
+    assert [path.exists() for path in mine] == [False, True]
