@@ -8,6 +8,7 @@ from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
 from stabtest.audit.measured import measured_case
 from stabtest.audit.naming import case_names
+from stabtest.audit.own_operator import own_files
 from stabtest.audit.simulate import simulate
 from stabtest.errors import DataError
 from stabtest.findings.document import CaseInfo
@@ -22,7 +23,8 @@ def check_data(config: Config) -> None:
     DataError
         If one is missing.
     """
-    for name in (*config.data.files, *([config.operator.mask.file] if config.operator.mask.file else [])):
+    named = (config.operator.mask.file, config.operator.matrix)
+    for name in (*config.data.files, *(name for name in named if name is not None)):
         try:
             there, came = config.path(name).is_file(), "nothing"
         except OSError as error:  # a name that the file system cannot have
@@ -51,6 +53,8 @@ def case_fingerprint(config: Config, index: int) -> dict[str, Any]:
         }
     else:
         what = {"file": file_sha256(config.path(data.files[index])), "row": data.row, "span": data.span}
+    if config.operator.kind == "own":
+        what["sources"] = own_files(config)
     return {"kind": data.kind, "operator": operator, **what}
 
 

@@ -117,6 +117,7 @@ class Config(Section):
             "multicoil": "mri",
             "radon": "ct",
             "identity": "other",
+            "own": "other",
         }
         return kinds[self.operator.kind]
 

@@ -10,11 +10,15 @@ import torch
 
 from stabtest.audit.cases import make_case
 from stabtest.audit.laboratory import to_device
+from stabtest.audit.own_operator import own_files
 from stabtest.audit.plan import Plan
+from stabtest.audit.privacy import public
 from stabtest.audit.simulate import derived_seed
 from stabtest.errors import OperatorError
 from stabtest.findings.records import Gate
 from stabtest.networks.gates import check_network, require
+from stabtest.operators import OwnOperator
+from stabtest.operators.examine import LIMITS
 from stabtest.stability.cases import Case
 
 
@@ -39,7 +43,7 @@ def run_gates(plan: Plan) -> list[Gate]:
     case = to_device(make_case(plan.config, 0), plan.device)
     for index in range(1, len(plan.config.data.files)):
         make_case(plan.config, index)  # a damaged file is found now and not after hours
-    gates: list[Gate] = []
+    gates: list[Gate] = _own_operator(plan, case)
     for subject in plan.subjects:
         own = _gates_of(plan, subject.method.name, case)
         require(own)
@@ -48,6 +52,29 @@ def run_gates(plan: Plan) -> list[Gate]:
             raise OperatorError(f"{broken.subject}: {broken.name}", expected="an exact adjoint", came=broken.detail)
         gates += [gate for gate in own if gate.subject == subject.method.name or gate not in gates]
     return gates
+
+
+def _own_operator(plan: Plan, case: Case) -> list[Gate]:
+    """What was found of an operator of the user's own when it was made; one that is not linear never comes here."""
+    operator = case.operator
+    if not isinstance(operator, OwnOperator):
+        return []
+    found, calls = operator.examined, operator.calls
+    sources = "; ".join(f"{public(name)}, SHA-256 {sha256[:12]}" for name, sha256 in own_files(plan.config).items())
+    detail = (
+        f"{operator.name}: A(a x + b z) against a A x + b A z, of both maps. Called by {calls.pair.names} on {calls.arrays} arrays, layout "
+        f"{calls.layout}; {operator.domain.shape} to {operator.range.shape}" + (f"; {sources}." if sources else ".")
+    )
+    return [
+        Gate(
+            name="linear",
+            subject=str(operator.describe()["kind"]),
+            passed=True,
+            value=found.linearity,
+            limit=LIMITS[found.precision],
+            detail=detail,
+        )
+    ]
 
 
 def _gates_of(plan: Plan, name: str, case: Case) -> list[Gate]:

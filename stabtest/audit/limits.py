@@ -9,7 +9,7 @@ from typing import Any
 from stabtest.audit.config import Config
 from stabtest.audit.engine import Ran
 from stabtest.audit.plan import Plan
-from stabtest.audit.subject import WEIGHTS
+from stabtest.audit.subject import WEIGHTS, default_weight
 from stabtest.findings.document import CaseInfo
 from stabtest.findings.records import Gate
 from stabtest.operators import MaskFamily
@@ -52,6 +52,12 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
         found.append(
             "The truth is the filtered back-projection of all views of the scan. It holds the scanner's noise and artefacts and the "
             "blur of its rays, and errors are errors against it, not against the object. The views were chosen afterwards."
+        )
+    if config.operator.kind == "own":
+        found.append(
+            "The forward model is the user's own program. That it is linear and its adjoint exact was checked; that it describes a scanner was "
+            "not. The number of samples was not varied and errors of the scan that belong to a mask, coils, views or a detector were not made: "
+            "what these are is not known of it. Its norm is an estimate."
         )
     if any(case.truth == "none" for case in cases):
         found.append("There is no truth for some measurements: errors are not given there, only changes.")
@@ -97,7 +103,7 @@ def _noise(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
 
 def _weight(config: Config) -> str:
     """How the weight of the reference came about, as far as it is known."""
-    weight, default = config.reference.weight, WEIGHTS[config.reference.method][config.modality]
+    weight, default = config.reference.weight, default_weight(config, config.reference.method)
     name = _SAID[config.reference.method]
     said = f"The weight of the reference ({name}) was not tuned by the audit. "
     if weight is not None and weight != default:

@@ -317,14 +317,14 @@ def noise_levels(config: Config) -> tuple[float, ...]:
 
 
 def sampling_levels(config: Config) -> tuple[float, ...]:
-    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising, one view).
+    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising, one view, the user's own operator).
 
     Raises
     ------
     ConfigError
         If view counts are not nested.
     """
-    if config.operator.kind == "identity":
+    if config.operator.kind in ("identity", "own"):
         return ()
     if config.operator.kind == "radon":
         trained = config.operator.angles

@@ -12,6 +12,7 @@ import torch
 from stabtest import __version__
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
+from stabtest.audit.own_operator import own_files
 from stabtest.audit.privacy import public, tail
 from stabtest.findings.document import Tool
 
@@ -45,7 +46,7 @@ def _commit() -> str | None:
 
 def input_files(config: Config) -> dict[str, str]:
     """Every file that the configuration names, with its SHA-256."""
-    names = [*config.data.files]
+    names = [*config.data.files, *own_files(config)]
     names += [name for name in (config.operator.mask.file, config.network.weights, config.network.file) if name is not None]
     return {_shown(name, names): file_sha256(config.path(name)) for name in names}
 

@@ -24,12 +24,30 @@ from stabtest.audit.fingerprint import digest
 from stabtest.audit.imaged import FINER, read_object
 from stabtest.audit.mask_file import read_mask
 from stabtest.audit.naming import case_names
+from stabtest.audit.own_operator import own_operator
 from stabtest.audit.patterns import AnglePatterns, MaskPatterns
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
 from stabtest.audit.settings import MaskSection
-from stabtest.operators import Fourier, Identity, LinearOperator, MaskFamily, MultiCoilFourier, Radon, ifft2c, sampling_fraction
+from stabtest.operators import (
+    Averaged,
+    BlockMean,
+    Fourier,
+    Identity,
+    LinearOperator,
+    MaskFamily,
+    MultiCoilFourier,
+    Radon,
+    ifft2c,
+    sampling_fraction,
+)
 from stabtest.stability.cases import Case
 from stabtest.tensors import randn
+
+SAME_GRID = (
+    "simulated with the discretisation that it is reconstructed with, since the operator has no finer one: "
+    "errors of the discretisation are not seen, and methods look better than they are"
+)
+"""Note on cases of an operator without a ``refine`` of its own."""
 
 
 def derived_seed(*parts: int | str) -> int:
@@ -81,6 +99,8 @@ def make_operator(config: Config) -> LinearOperator:
             return Radon(section.size, section.angles, section.detectors)
         case "identity":
             return Identity((section.size, section.size))
+        case "own":
+            return own_operator(config)
 
 
 def coil_maps(config: Config) -> Tensor:
@@ -127,6 +147,8 @@ def _simulated(config: Config, name: str, fine: Tensor, noise_seed: int) -> Case
             return _simulate_ct(config, name, fine, noise_seed)
         case "identity":
             return _simulate_identity(config, name, fine, noise_seed)
+        case "own":
+            return _simulate_own(config, name, fine, noise_seed)
 
 
 def finer_object(config: Config, case: Case) -> Tensor | None:
@@ -154,8 +176,9 @@ def _fine(config: Config, index: int) -> Tensor:
 
 
 def _kind_of_scan(config: Config, fine: Tensor) -> Tensor:
-    """Complex for MRI, real for what else."""
-    if config.operator.kind in ("fourier", "multicoil"):
+    """Complex for MRI and where the user's own operator is of complex images, real for what else."""
+    section = config.operator
+    if section.kind in ("fourier", "multicoil") or (section.kind == "own" and section.complex):
         return fine.to(torch.complex64)
     return fine.abs() if fine.is_complex() else fine
 
@@ -226,4 +249,25 @@ def _simulate_identity(config: Config, name: str, fine: Tensor, seed: int) -> Ca
         truth_source="phantom",
         noise_std=noise_std,
         noiseless=truth,
+    )
+
+
+def _simulate_own(config: Config, name: str, fine: Tensor, seed: int) -> Case:
+    operator = own_operator(config)
+    _, height, width = operator.domain.shape
+    finer = operator.refine(FINER)
+    clean = finer.forward(fine)
+    noise_std = config.data.noise * float(clean.abs().max())
+    noise = randn(tuple(clean.shape), dtype=clean.dtype, generator=torch.Generator().manual_seed(seed))
+    return Case(
+        name=name,
+        patient=name,
+        modality="other",
+        operator=operator,
+        measurement=operator.restrict(clean + noise_std * noise),
+        truth=BlockMean((height, width), FINER, is_complex=fine.is_complex()).forward(fine),
+        truth_source="phantom",
+        noise_std=noise_std,
+        noiseless=clean,
+        notes=(SAME_GRID,) if isinstance(finer, Averaged) else (),
     )

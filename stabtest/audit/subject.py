@@ -41,6 +41,10 @@ WEIGHTS: dict[str, dict[Modality, float]] = {
 total generalised variation are those of total variation and were not chosen for it."""
 
 
+OWN_WEIGHT = 2e-3
+"""The same for an operator of the user's own, of which nothing is known but its norm; suited to no particular noise."""
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A method with what the report says about it and what its results depend on.
@@ -238,9 +242,14 @@ def _regularised(config: Config, name: str) -> dict[str, Any]:
         return {}
     section = config.reference
     return {
-        "weight": WEIGHTS[name][config.modality] if section.weight is None else section.weight,
+        "weight": default_weight(config, name) if section.weight is None else section.weight,
         "iterations": TV_ITERATIONS if section.iterations is None else section.iterations,
     }
+
+
+def default_weight(config: Config, name: str) -> float:
+    """Regularisation weight of a method where none is given."""
+    return OWN_WEIGHT if config.operator.kind == "own" else WEIGHTS[name][config.modality]
 
 
 def _own_settings(method: Reconstruct) -> dict[str, Any]:

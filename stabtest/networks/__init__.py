@@ -3,7 +3,7 @@
 from stabtest.networks.channels import Channels
 from stabtest.networks.executable import load_executable
 from stabtest.networks.gates import check_network, require
-from stabtest.networks.load import load_factory, sha256
+from stabtest.networks.load import load_factory, load_object, sha256
 from stabtest.networks.magnitude import Magnitude, comparable, returns_magnitude
 from stabtest.networks.onnx_file import OnnxNetwork, is_onnx, load_onnx
 from stabtest.networks.program import Program
@@ -28,6 +28,7 @@ __all__ = [
     "is_onnx",
     "load_executable",
     "load_factory",
+    "load_object",
     "load_onnx",
     "load_weights",
     "require",

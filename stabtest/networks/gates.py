@@ -233,9 +233,9 @@ def _accuracy(operator: LinearOperator, y: Tensor, truth: Tensor, output: Tensor
 
 def _adjoint(operator: LinearOperator, generator: torch.Generator) -> Gate:
     subject = str(operator.describe().get("kind", type(operator).__name__))
-    precision = torch.float64
+    precision = operator.precision
     try:
-        error = dot_test(operator, generator=generator)
+        error = dot_test(operator, generator=generator, dtype=precision)
     except Exception:  # an operator of the user's may know float32 alone
         precision = torch.float32
         error = dot_test(operator, generator=generator, dtype=precision)

@@ -79,6 +79,43 @@ def load_factory(
     >>> load_factory("torch.nn:Conv2d", arguments={"in_channels": 2, "out_channels": 2, "kernel_size": 3})
     Conv2d(2, 2, kernel_size=(3, 3), stride=(1, 1))
     """
+    network = load_object(spec, arguments=arguments, base_dir=base_dir)
+    if not callable(network):
+        raise NetworkError(
+            f"factory {spec!r} does not return a network",
+            expected="an nn.Module or another callable",
+            came=type(network).__name__,
+            remedy="return the network from the factory",
+        )
+    return network
+
+
+def load_object(
+    spec: str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    base_dir: str | Path = ".",
+    instances: bool = False,
+) -> Any:  # noqa: ANN401 - a user's object can be anything
+    """Import a factory and call it, whatever it makes.
+
+    Parameters
+    ----------
+    spec, arguments, base_dir
+        As in `load_factory`.
+    instances
+        Whether the name may be that of a finished object, which is not called: one that has ``adjoint`` or ``A_adjoint``, or a pair.
+
+    Raises
+    ------
+    NetworkError
+        If the module or the factory is not found, the import or the factory fails, or the arguments do not fit.
+
+    Examples
+    --------
+    >>> load_object("fractions:Fraction", arguments={"numerator": 1, "denominator": 2})
+    Fraction(1, 2)
+    """
     source, separator, name = spec.rpartition(":")
     if not separator or not source or not all(part.isidentifier() for part in name.split(".")):
         raise NetworkError(
@@ -91,15 +128,11 @@ def load_factory(
     with _search_first(base):
         module = _import_file(base / source, spec) if source.endswith(".py") else _import_module(source, base, spec)
         factory = _attribute(module, name, spec)
-        network = _call(factory, dict(arguments or {}), spec)
-    if not callable(network):
-        raise NetworkError(
-            f"factory {spec!r} does not return a network",
-            expected="an nn.Module or another callable",
-            came=type(network).__name__,
-            remedy="return the network from the factory",
-        )
-    return network
+        if instances and not arguments and not inspect.isclass(factory):
+            finished = isinstance(factory, tuple) or hasattr(factory, "adjoint") or hasattr(factory, "A_adjoint")
+            if finished or hasattr(factory, "rmatvec"):
+                return factory
+        return _call(factory, dict(arguments or {}), spec)
 
 
 def _import_file(path: Path, spec: str) -> ModuleType:

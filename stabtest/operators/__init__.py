@@ -1,7 +1,9 @@
 """Linear forward models of MRI and CT with exact adjoints, their masks, and checks of both."""
 
 from stabtest.operators.base import LinearOperator, Space
+from stabtest.operators.calls import Layout
 from stabtest.operators.checks import NormEstimate, dot_test, operator_norm
+from stabtest.operators.examine import Examined, examine
 from stabtest.operators.fourier import FineFourier, Fourier, fft2c, ifft2c
 from stabtest.operators.identity import BlockMean, Identity
 from stabtest.operators.masks import (
@@ -16,21 +18,28 @@ from stabtest.operators.masks import (
     sampling_fraction,
     variable_density,
 )
+from stabtest.operators.matrix import MatrixMap
 from stabtest.operators.multicoil import FineMultiCoilFourier, MultiCoilFourier
+from stabtest.operators.own import Averaged, OwnOperator
 from stabtest.operators.radon import Radon
 from stabtest.operators.solvers import Solution, conjugate_gradient
 
 __all__ = [
+    "Averaged",
     "BlockMean",
+    "Examined",
     "FineFourier",
     "FineMultiCoilFourier",
     "Fourier",
     "Identity",
     "Kind",
+    "Layout",
     "LinearOperator",
     "MaskFamily",
+    "MatrixMap",
     "MultiCoilFourier",
     "NormEstimate",
+    "OwnOperator",
     "Radon",
     "Solution",
     "Space",
@@ -39,6 +48,7 @@ __all__ = [
     "cartesian_random",
     "conjugate_gradient",
     "dot_test",
+    "examine",
     "fft2c",
     "ifft2c",
     "nested",

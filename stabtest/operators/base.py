@@ -80,10 +80,13 @@ class LinearOperator(ABC):
     ----------
     domain, range
         The spaces of images and of measurements.
+    precision
+        The finest precision that it computes in.
     """
 
     domain: Space
     range: Space
+    precision: torch.dtype = torch.float64
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

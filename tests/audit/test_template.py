@@ -10,6 +10,7 @@ from stabtest.findings import Criterion
 
 SETTINGS = [line for line in init_template().splitlines() if re.match(r"# [a-z_.]+ = ", line)]
 ALTERNATIVES = ("# factory", "# arguments", "# weights", "# takes", "# channels", "# scale")
+OF_THE_OPERATOR = ('# factory = "my_scanner.py:make"', "# arguments = { views = 30 }", '# matrix = "system_matrix.npz"')
 OF_A_FILE, OF_A_COMMAND = ("# file = ", "# trusted"), ("# command", "# format", "# timeout")
 
 
@@ -48,8 +49,13 @@ def test_each_commented_key_can_be_set(line):
     elif line.startswith((*OF_A_FILE, *OF_A_COMMAND)):
         source = "file" if line.startswith(OF_A_FILE) else "command"
         text = text.replace('zoo = "unet-mri"\n', "").replace(f'# {source} = "', f'{source} = "').replace(line, line[2:], 1)
+    elif line in OF_THE_OPERATOR:
+        source = "matrix" if "matrix" in line else "factory"
+        before, after = text.split("[operator]")
+        after = after.replace('# kind = "fourier"', 'kind = "own"').replace(f"# {source} = ", f"{source} = ", 1)
+        text = f"{before}[operator]{after.replace(line, line[2:], 1)}"
     elif line.startswith(ALTERNATIVES):
-        text = text.replace('zoo = "unet-mri"\n', "").replace('# factory = "', 'factory = "').replace(line, line[2:], 1)
+        text = text.replace('zoo = "unet-mri"\n', "").replace('# factory = "', 'factory = "', 1).replace(line, line[2:], 1)
     else:
         text = text.replace(line, line[2:], 1)
     parse_config(text)

@@ -8,13 +8,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stabtest.errors import OperatorError
-from stabtest.operators import Fourier, Identity, MultiCoilFourier, Radon, cartesian_random, dot_test, poisson_disc
+from stabtest.operators import (
+    Fourier,
+    Identity,
+    MatrixMap,
+    MultiCoilFourier,
+    OwnOperator,
+    Radon,
+    cartesian_random,
+    dot_test,
+    poisson_disc,
+)
 from stabtest.tensors import inner
 
 
 def maps(coils, height, width):
     generator = torch.Generator().manual_seed(coils)
     return torch.randn(coils, height, width, dtype=torch.complex128, generator=generator)
+
+
+def own(rows, height, width, *, is_complex=False):
+    generator = torch.Generator().manual_seed(rows)
+    matrix = torch.randn(rows, height * width, dtype=torch.complex128 if is_complex else torch.float64, generator=generator)
+    return OwnOperator(MatrixMap(matrix.numpy(), (height, width)), (height, width), is_complex=is_complex)
 
 
 OPERATORS = {
@@ -33,6 +49,9 @@ OPERATORS = {
     "radon rectangle": Radon((9, 14), [3.0, 40.0, 41.0, 170.0, 255.0], 23, pixel_size=0.7, centre_offset=1.3),
     "radon coarse bins": Radon(16, 12, detector_spacing=2.5),
     "radon fine": Radon(9, 7).refine(2),
+    "own": own(15, 4, 7),
+    "own complex": own(30, 4, 5, is_complex=True),
+    "own fine": own(15, 4, 5, is_complex=True).refine(3),
     "identity": Identity((5, 6)),
     "identity complex": Identity((5, 6), is_complex=True),
     "identity fine": Identity((5, 6), is_complex=True).refine(3),

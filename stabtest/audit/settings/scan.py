@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,14 +37,36 @@ class MaskSection(Section):
 class OperatorSection(Section):
     """The forward model."""
 
-    kind: Literal["fourier", "multicoil", "radon", "identity"] = Field(
-        default="fourier", description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = parallel-beam CT."
+    kind: Literal["fourier", "multicoil", "radon", "identity", "own"] = Field(
+        default="fourier",
+        description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = parallel-beam CT, own = your own (factory or matrix).",
     )
     size: Side = Field(default=128, description="Side of the square image in pixels.")
     mask: MaskSection = Field(default=MaskSection(), description="MRI: sampling mask.")
     coils: Count = Field(default=4, description="multicoil: number of simulated receive coils.")
     angles: Count = Field(default=50, description="radon: number of views over 180 degrees.")
     detectors: Count | None = Field(default=None, description="radon: detector pixels; default covers the image diagonal.")
+    factory: str | None = Field(
+        default=None,
+        description='own: "module:factory" or "path/to/file.py:factory" that makes an object with forward(x) and adjoint(y).',
+    )
+    arguments: dict[str, Any] = Field(default={}, description="own: keyword arguments of the factory.")
+    matrix: str | None = Field(default=None, description="own: file of a matrix, npy or npz, dense or sparse of SciPy.")
+    complex: bool = Field(default=False, description="own: whether images are complex.")
+    layout: Literal["batch", "image", "flat", "real-imag"] | None = Field(
+        default=None,
+        description="own: what it takes: (B, 1, H, W), (H, W), (H W,) or two real channels; found by trying if not given.",
+    )
+
+    @model_validator(mode="after")
+    def _own(self) -> Self:
+        if self.kind == "own" and (self.factory is None) == (self.matrix is None):
+            raise ValueError('exactly one of factory and matrix where kind = "own"')
+        if self.kind != "own" and (self.factory is not None or self.matrix is not None):
+            raise ValueError('kind = "own" where a factory or a matrix is given')
+        if self.factory is None and self.arguments:
+            raise ValueError("a factory where arguments are given")
+        return self
 
 
 class DataSection(Section):
