@@ -1,0 +1,164 @@
+"""The result page of an experiment, its figures as PNG files and its claims as JSON, from what was measured.
+
+A page is one HTML file that needs no network; figures lie beside it, so that other pages can show them. Nothing in it depends on the time or the
+place of the run.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from matplotlib import pyplot
+from matplotlib.figure import Figure as Drawing
+from numpy.typing import NDArray
+from PIL import Image
+
+from experiments.frame.claims import AGREES, CANNOT, DIFFERS, Judged, Values, figure
+
+pyplot.switch_backend("Agg")
+COLOURS = 128
+"""Of a picture: a palette makes a page of gray images small."""
+STYLE = """body{margin:0 auto;max-width:75rem;padding:1rem 1.2rem 3rem;font:15px/1.5 system-ui,sans-serif;color:#16191d;background:#fff}
+h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #d5d9de}th{background:#f4f5f7}
+td.number{font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}img{max-width:100%;height:auto;border:1px solid #d5d9de}
+figcaption,.soft{color:#505863;font-size:.9rem}.wide{overflow-x:auto}.verdict{font-weight:600;white-space:nowrap}
+.agrees{color:#1b6b3a}.differs{color:#a81c1c}.cannot{color:#7a4d00;white-space:normal}"""
+_CLASS = {AGREES: "agrees", DIFFERS: "differs", CANNOT: "cannot"}
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A figure to be shown: name of its file, what it shows, and the drawing."""
+
+    name: str
+    caption: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What an experiment measured: numbers by name, one or one for each image, and arrays for its figures."""
+
+    values: Values
+    arrays: dict[str, NDArray[Any]]
+
+
+def write(
+    folder: Path,
+    *,
+    name: str,
+    title: str,
+    source: str,
+    setting: dict[str, Any],
+    judged: Sequence[Judged],
+    values: Values,
+    figures: Sequence[Figure],
+) -> None:
+    """``index.html``, ``claims.json`` and the figures of an experiment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in figures:
+        _atomic(folder / f"{one.name}.png", picture(one.drawing))
+    document = {
+        "experiment": name,
+        "title": title,
+        "source": source,
+        "setting": setting,
+        "claims": [entry(one) for one in judged],
+        "values": {key: [_json(value) for value in series] for key, series in sorted(values.items())},
+    }
+    _atomic(folder / "claims.json", (json.dumps(document, indent=1) + "\n").encode())
+    parts = [
+        f"<h1>{_safe(title)}</h1><p class='soft'>After {_safe(source)}. Made by <code>python -m experiments.{_safe(name)}</code>; "
+        f"setting: <code>{_safe(json.dumps(setting))}</code>.</p><h2>Claims</h2>",
+        table([entry(one) for one in judged]),
+        "<h2>Figures</h2>",
+        *[
+            f"<figure><img src='{one.name}.png' alt='{_safe(one.caption)}'><figcaption>{_safe(one.caption)}</figcaption></figure>"
+            for one in figures
+        ],
+        "<h2>What was measured</h2><p class='soft'>One number, or one for each image.</p>" + _values(values),
+    ]
+    _atomic(folder / "index.html", page(title, parts))
+
+
+def entry(one: Judged) -> dict[str, str]:
+    """A claim with its verdict, as JSON."""
+    told = {key: getattr(one.claim, key) for key in ("id", "claim", "published", "where", "how")}
+    return {**told, "holds": "; ".join(one.claim.holds), "ours": one.ours, "verdict": one.verdict, "why": one.why}
+
+
+def table(claims: Iterable[dict[str, str]]) -> str:
+    """The table of claims in HTML."""
+    rows: list[str] = []
+    for one in claims:
+        safe = {key: _safe(words) for key, words in one.items()}
+        cells = [
+            safe["claim"],
+            *(f"{safe[a]}<br><span class='soft'>{safe[b]}</span>" for a, b in (("published", "where"), ("ours", "how"))),
+        ]
+        verdict = (
+            f"<td class='verdict {_CLASS[one['verdict']]}'>{safe['verdict']}<br><span class='soft'>{safe['why']}</span></td>"
+        )
+        rows.append(f"<tr id='{safe['id']}'>{''.join(f'<td>{cell}</td>' for cell in cells)}{verdict}</tr>")
+    return (
+        "<div class='wide'><table><thead><tr><th>Claim</th><th>Published</th><th>Ours</th><th>Verdict</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def lines(claims: Iterable[dict[str, str]]) -> str:
+    """The same as plain text, a line a claim: claim - published - ours - verdict."""
+    return "\n".join(
+        " - ".join([one["claim"], one["published"], one["ours"], one["verdict"] + (f": {one['why']}" if one["why"] else "")])
+        for one in claims
+    )
+
+
+def page(title: str, parts: Iterable[str]) -> bytes:
+    """A whole HTML page."""
+    head = (
+        "<!doctype html><html lang='en-GB'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src 'self'; style-src 'unsafe-inline'\">"
+    )
+    return f"{head}<title>{_safe(title)}</title><style>{STYLE}</style></head><body>\n{chr(10).join(parts)}\n</body></html>\n".encode()
+
+
+def picture(drawing: Drawing) -> bytes:
+    """A drawing as PNG with a palette; the same drawing gives the same bytes."""
+    raw, small = BytesIO(), BytesIO()
+    drawing.savefig(raw, dpi=100, metadata={"Software": None}, facecolor="white")
+    pyplot.close(drawing)
+    raw.seek(0)
+    Image.open(raw).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT).save(small, format="PNG", optimize=True)
+    return small.getvalue()
+
+
+def _values(values: Values) -> str:
+    rows = [
+        f"<tr><td><code>{_safe(key)}</code></td><td class='number'>{', '.join(figure(value) for value in series)}</td></tr>"
+        for key, series in sorted(values.items())
+    ]
+    return f"<div class='wide'><table><tbody>{''.join(rows)}</tbody></table></div>"
+
+
+def _atomic(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _json(value: float) -> float | str:
+    """JSON has no infinity: ``float("inf")`` reads the word."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _safe(words: str) -> str:
+    return html.escape(words, quote=True)
