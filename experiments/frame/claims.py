@@ -120,7 +120,8 @@ def judge(claim: Claim, values: Values) -> Judged:
     names = [term for condition in claim.holds for term in _parsed(condition)[0::2]]
     missing = sorted({name for _, name in names if isinstance(name, str) and name not in values})
     if missing:
-        return Judged(claim, CANNOT, "-", f"not measured at this setting: {', '.join(missing)}")
+        rest = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
+        return Judged(claim, CANNOT, "-", f"not measured at this setting: {', '.join(missing[:2])}{rest}")
     found = [_evaluated(condition, values) for condition in claim.holds]
     failed = [condition for condition, (holds, _) in zip(claim.holds, found, strict=True) if not holds]
     why = f"does not hold: {'; '.join(failed)}" if failed else ""

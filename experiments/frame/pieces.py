@@ -22,7 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Pieces:
-    """The pieces of one experiment.
+    """Pieces in one folder; experiments that ask the same share them.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def run(name: str, level: str, *, out: Path | None = None, kept: Path = KEPT) ->
     drawing = cast(Drawing, importlib.import_module(f"experiments.{name}.figures"))
     title, source, published = claims.load(folder)
     settings = measuring.SETTINGS[level]
-    measured = measuring.measure(settings, Pieces(kept / "pieces" / name))
+    measured = measuring.measure(settings, Pieces(kept / "pieces"))
     values = claims.rounded(measured.values)
     judged = [claims.judge(claim, values) for claim in published]
     where = out or (Path("reports") if level == "published" else kept / level) / name

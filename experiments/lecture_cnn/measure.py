@@ -22,6 +22,7 @@ from reconstructors import zoo
 from reconstructors.lecture.texture import TextureDiscriminator
 from reconstructors.lecture.unet import LectureUNet
 from stabtest import bounds, metrics
+from stabtest.audit.fingerprint import digest
 from stabtest.operators import Identity
 from stabtest.search import worst_case
 
@@ -47,7 +48,7 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
     _denoise(values, arrays, settings, networks)
     _deepen(values, settings, pieces)
     _limit(values, settings, pieces)
-    _handmade(values, settings)
+    _handmade(values, settings, pieces)
     _textures(values, arrays)
     _threshold(values)
     return Measured(values, arrays)
@@ -94,7 +95,7 @@ def _deepen(values: dict[str, list[float]], settings: dict[str, Any], pieces: Pi
     """Bound and found gain of residual denoisers of increasing depth, equally trained."""
     for depth in settings["depths"]:
         network = _network(pieces, {**TRAINED, "layers": depth, "steps": settings["steps"]})
-        _bracket(values, f"depth-{depth}", network, settings)
+        _bracket(values, f"depth-{depth}", network, settings, pieces)
         values[f"psnr.depth-{depth}"] = _psnr(network, settings)
 
 
@@ -103,34 +104,43 @@ def _limit(values: dict[str, list[float]], settings: dict[str, Any], pieces: Pie
     for name, limit in (("free", None), ("lip-1", 1.0)):
         plan = {**TRAINED, "residual": False, "layers": 4, "norm_limit": limit, "steps": settings["steps"]}
         network = _network(pieces, plan)
-        _bracket(values, name, network, settings)
+        _bracket(values, name, network, settings, pieces)
         values[f"psnr.{name}"] = _psnr(network, settings)
 
 
-def _handmade(values: dict[str, list[float]], settings: dict[str, Any]) -> None:
+def _handmade(values: dict[str, list[float]], settings: dict[str, Any], pieces: Pieces) -> None:
     """Constants of what is made by hand, and of the trained network of the zoo."""
     for name, of in {**ZOO, "resnet-5x32": SCAN}.items():
-        _bracket(values, name, _zoo(of), settings)
+        _bracket(values, name, _zoo(of), settings, pieces)
 
 
-def _bracket(values: dict[str, list[float]], name: str, network: nn.Module, settings: dict[str, Any]) -> None:
-    side = settings["side"]
-    example = torch.zeros(1, 1, side, side)
-    _bound(values, name, network, example)
-    found: list[float] = []
-    for index in range(min(2, settings["images"])):
-        y = _middle(scans.case(SCAN, index).measurement, side)
-        worst = worst_case(
-            lambda y, A: network(y),
-            Identity((side, side)),
-            y,
-            radius=0.1 * SIGMA * side,
-            unit="absolute",
-            evaluations=settings["evaluations"],
-            generator=torch.Generator().manual_seed(0),
-        )
-        found.append(float(worst.gain))
-    values[f"found.{name}"] = found
+def _bracket(values: dict[str, list[float]], name: str, network: nn.Module, settings: dict[str, Any], pieces: Pieces) -> None:
+    """Bound and found gain of a network of images, from their piece where they were computed before."""
+    side, images = settings["side"], min(2, settings["images"])
+
+    def make() -> dict[str, Any]:
+        found: list[float] = []
+        for index in range(images):
+            y = _middle(scans.case(SCAN, index).measurement, side)
+            worst = worst_case(
+                lambda y, A: network(y),
+                Identity((side, side)),
+                y,
+                radius=0.1 * SIGMA * side,
+                unit="absolute",
+                evaluations=settings["evaluations"],
+                generator=torch.Generator().manual_seed(0),
+            )
+            found.append(float(worst.gain))
+        upper = bounds.lipschitz(network, torch.zeros(1, 1, side, side)).upper
+        return {"found": found, "bound": [] if upper is None else [upper]}
+
+    weights = {key: digest(value.flatten().tolist()) for key, value in network.state_dict().items()}
+    inputs = {"name": name, "weights": weights, "side": side, "images": images, "evaluations": settings["evaluations"]}
+    made = pieces.get(f"bracket-{name}", inputs, make)
+    values[f"found.{name}"] = made["found"].tolist()
+    if len(made["bound"]):
+        values[f"bound.{name}"] = made["bound"].tolist()
 
 
 def _textures(values: dict[str, list[float]], arrays: dict[str, Any]) -> None:

@@ -1,0 +1,155 @@
+"""Error to the truth against the relative size of the perturbation: of networks and of total variation, adversarial and Gaussian.
+
+The measurement itself is free of noise, so that the perturbation is all of it, as published. Adversarial perturbations maximise the distance
+to the truth over ``||e|| <= r ||y||``, by two searches with the same number of evaluations for every method: the published attack (projected Adam
+with its published rate, `stabtest.search.published.genzel_2022`) and the one of this project (`stabtest.search.worst_case`). Of total variation
+the weight is chosen anew for each ``r``, the best of a grid on another phantom with Gaussian noise of that size: "appropriately regularised".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.frame import scans
+from experiments.frame.page import Measured
+from experiments.frame.pieces import Arrays, Pieces
+from experiments.frame.scans import Reconstructor
+from reconstructors import zoo
+from stabtest import metrics, tensors
+from stabtest.search import DistanceToTruth, Leader, MeasurementBall, Problem, verify
+from stabtest.search.published import genzel_2022
+
+MRI, CT = "unet-mri", "fbpconvnet-ell50"
+TUNING_CASE = 1000
+"""Number of the phantom that weights are chosen on; no image that is measured."""
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Candidates for the weight of total variation, times that of the card."""
+_NETWORKS = {"mri": ["unet-mri", "unet-mri-jittered", "itnet-mri"], "ct": ["fbpconvnet-ell50", "itnet-ct"]}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "quick": {
+        "images": 1,
+        "evaluations": 4,
+        "draws": 1,
+        "radii": {"mri": [0.08]},
+        "networks": {"mri": ["unet-mri", "unet-mri-jittered"]},
+    },
+    "published": {
+        "images": 1,
+        "evaluations": 20,
+        "draws": 4,
+        "radii": {"mri": [0.02, 0.04, 0.08], "ct": [0.01, 0.03]},
+        "networks": _NETWORKS,
+    },
+    "full": {
+        "images": 10,
+        "evaluations": 200,
+        "draws": 20,
+        "radii": {"mri": [0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08], "ct": [0.005, 0.01, 0.015, 0.02, 0.03]},
+        "networks": {"mri": _NETWORKS["mri"], "ct": [*_NETWORKS["ct"], "lpd-ct"]},
+    },
+}
+
+
+def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
+    """All curves: ``modality.attack.method.percent``, the relative error of each image."""
+    values: dict[str, list[float]] = {}
+    arrays: dict[str, Any] = {}
+    for modality, radii in settings["radii"].items():
+        scan = {"mri": MRI, "ct": CT}[modality]
+        arrays[f"radii.{modality}"] = np.asarray(radii)
+        for index in range(settings["images"]):
+            found: dict[str, list[Arrays]] = {}
+            for name in (*settings["networks"][modality], "tv"):
+                ways = [_method(pieces, name, scan, radius) for radius in radii]
+                found[name] = _curves(values, pieces, modality, name, ways, scan, index, settings, radii)
+            _transfer(values, pieces, modality, scan, index, settings["networks"][modality], found, radii)
+            if index == 0:
+                for name, curve in found.items():
+                    arrays[f"worst.{modality}.{name}"] = curve[-1]["image"][0]
+    return Measured(values, arrays)
+
+
+def _method(pieces: Pieces, name: str, scan: str, radius: float) -> Reconstructor:
+    """A network, or total variation with the weight for noise of that size."""
+    if name != "tv":
+        return scans.network(name)
+    weight = zoo.read_card(scan)["held_out"]["tv"]["weight"]
+    errors = {
+        factor: float(
+            scans.noise_error(
+                pieces,
+                scans.total_variation(scan, weight=factor * weight),
+                scan,
+                TUNING_CASE,
+                radii=[radius],
+                draws=1,
+                noise=0.0,
+            )["error"][0]
+        )
+        for factor in FACTORS
+    }
+    return scans.total_variation(scan, weight=weight * min(errors, key=errors.__getitem__))
+
+
+def _curves(
+    values: dict[str, list[float]],
+    pieces: Pieces,
+    modality: str,
+    name: str,
+    ways: list[Reconstructor],
+    scan: str,
+    index: int,
+    settings: dict[str, Any],
+    radii: list[float],
+) -> list[Arrays]:
+    """Errors of one method at every radius; returns what the search of this project found."""
+    clean = scans.clean_image(pieces, ways[0], scan, index, noise=0.0)
+    values.setdefault(f"{modality}.clean.{name}", []).append(float(clean["nrmse"]))
+    found: list[Arrays] = []
+    for radius, one in zip(radii, ways, strict=True):
+        budget = settings["evaluations"]
+        ours = scans.searched(pieces, one, scan, index, radii=[radius], evaluations=budget, objective="truth", noise=0.0)
+        adam = _adam(pieces, one, scan, index, radius=radius, evaluations=budget)
+        noise = scans.noise_error(pieces, one, scan, index, radii=[radius], draws=settings["draws"], noise=0.0)
+        for attack, arrays in (("search", ours), ("adam", adam), ("gaussian", noise)):
+            values.setdefault(f"{modality}.{attack}.{name}.{100 * radius:g}", []).append(float(arrays["error"][0]))
+        found.append(ours)
+    return found
+
+
+def _adam(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radius: float, evaluations: int) -> Arrays:
+    """The published attack at its published rate."""
+
+    def make() -> dict[str, Any]:
+        on = scans.case(scan, index, noise=0.0)
+        assert on.truth is not None
+        ball = MeasurementBall(on.operator, radius * tensors.norm(on.measurement))
+        problem = Problem(one.method.reconstruct, on.measurement, ball, DistanceToTruth(on.truth))
+        leader = Leader(torch.zeros_like(on.measurement), planned=evaluations)
+        genzel_2022(problem, leader, steps=evaluations - 1, generator=torch.Generator().manual_seed(0))
+        return {"error": [float(metrics.nrmse(verify(problem, leader.variable).perturbed, on.truth))]}
+
+    told = {"method": one.fingerprint, "case": scans.told(scan, index, noise=0.0), "radius": radius, "evaluations": evaluations}
+    return pieces.get(f"adam-{one.name}", told, make)
+
+
+def _transfer(
+    values: dict[str, list[float]],
+    pieces: Pieces,
+    modality: str,
+    scan: str,
+    index: int,
+    names: list[str],
+    found: dict[str, list[Arrays]],
+    radii: list[float],
+) -> None:
+    """The worst case of each method at the largest radius, given to the others: their error."""
+    methods = {name: _method(pieces, name, scan, radii[-1]) for name in (*names, "tv")}
+    for source, curve in found.items():
+        for target, one in methods.items():
+            if source != target:
+                given = scans.applied(pieces, one, scan, index, methods[source], curve[-1], noise=0.0)
+                values.setdefault(f"{modality}.transfer.{source}.to.{target}", []).append(float(given["error"][0]))
