@@ -39,7 +39,7 @@ SAMPLING_RADIUS = 0.02
 FRACTIONS, VIEWS = (0.4, 0.6, 0.8), (50, 75, 100)
 SETTINGS: dict[str, dict[str, Any]] = {
     "quick": {"images": 1, "radii": [0.02], "evaluations": 6, "draws": 1, "networks": ["automap-mri"]},
-    "published": {"images": 2, "radii": [0.01, 0.02, 0.05], "evaluations": 20, "draws": 4, "networks": list(NETWORKS)},
+    "published": {"images": 1, "radii": [0.01, 0.02, 0.05], "evaluations": 20, "draws": 4, "networks": list(NETWORKS)},
     "full": {"images": 10, "radii": [0.005, 0.01, 0.02, 0.05], "evaluations": 100, "draws": 8, "networks": list(NETWORKS)},
 }
 

@@ -40,7 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "images": 1,
         "evaluations": 20,
         "draws": 4,
-        "radii": {"mri": [0.02, 0.04, 0.08], "ct": [0.01, 0.03]},
+        "radii": {"mri": [0.02, 0.04, 0.08], "ct": [0.03]},
         "networks": _NETWORKS,
     },
     "full": {
