@@ -52,6 +52,15 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Whisker:
+    """Upright bars from a lower to an upper end, at each x where both are there; without an entry in the legend."""
+
+    x: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class Level:
     """A horizontal line: a limit."""
 
@@ -76,6 +85,7 @@ class Plot:
     also_x: tuple[float, ...] = ()
     also_y: tuple[float, ...] = ()
     """Values that the axes have room for although nothing is drawn there: plots with the same ones have the same scales."""
+    whiskers: tuple[Whisker, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,7 @@ def draw(plot: Plot) -> Drawing:
     frame = _Frame(across, up)
     parts = [_axes(frame, plot)]
     parts += [_band(frame, band) for band in plot.bands]
+    parts += [_whisker(frame, each) for each in plot.whiskers]
     parts += [_level(frame, level) for level in plot.levels]
     parts += [_series(frame, line) for line in plot.series]
     legend, height = _legend(plot)
@@ -168,9 +179,9 @@ def _axes(frame: _Frame, plot: Plot) -> Markup:
 
 
 def _tick(value: float) -> str:
-    """A tick's label, short enough for the margin: powers of ten from 10^5 on and below 10^-3."""
+    """A tick's label, short enough for the margin: powers of ten from 10^4 on and below 10^-3."""
     size = abs(value)
-    if size and not 1e-3 <= size < 1e5:
+    if size and not 1e-3 <= size < 1e4:
         mantissa, power = f"{value:.3e}".split("e")
         mantissa = f"{float(mantissa):g}"
         lead = {"1": "", "-1": "−"}.get(mantissa, mantissa.replace("-", "−") + " × ")
@@ -190,8 +201,27 @@ def _series(frame: _Frame, line: Series) -> Markup:
         if line.line and len(run) > 1:
             points = " ".join(f"{x},{y}" for x, y in run)
             parts.append(Markup('<polyline class="line{}" points="{}"/>').format(" dash" if line.dashed else "", points))
+        if line.line and len(run) == 1 and line.marker == "none":
+            parts.append(_alone(line, *map(float, run[0])))
         parts += [_marker(line.marker, float(x), float(y), hollow=line.dashed) for x, y in run]
     return Markup('<g class="tone{}">{}</g>').format(line.tone % 6, Markup("").join(parts))
+
+
+def _alone(line: Series, x: float, y: float) -> Markup:
+    """A short stroke for a point of a line that has no marker and no neighbour."""
+    kind = "line dash" if line.dashed else "line"
+    return Markup('<polyline class="{}" points="{:.1f},{:.1f} {:.1f},{:.1f}"/>').format(kind, x - 9, y, x + 9, y)
+
+
+def _whisker(frame: _Frame, each: Whisker) -> Markup:
+    parts = [
+        Markup('<line class="bracket" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+            frame.x(x), frame.x(x), frame.y(low), frame.y(high)
+        )
+        for x, low, high in zip(each.x, each.low, each.high)
+        if low is not None and high is not None and frame.fits(x, low) and frame.fits(x, high)
+    ]
+    return Markup("").join(parts)
 
 
 def _marker(marker: Marker, x: float, y: float, *, hollow: bool) -> Markup:
@@ -213,7 +243,13 @@ def _band(frame: _Frame, band: Band) -> Markup:
         for x, low, high in zip(band.x, band.low, band.high)
         if low is not None and high is not None and frame.fits(x, low) and frame.fits(x, high)
     ]
-    if len(there) < 2:
+    if len(there) == 1:  # as wide as a marker, where there is nothing to run to
+        ((x, low, high),) = there
+        left, top, bottom = float(frame.x(x)) - 5, float(frame.y(high)), float(frame.y(low))
+        return Markup('<rect class="band tone{}" x="{:.1f}" y="{:.1f}" width="10" height="{:.1f}"/>').format(
+            band.tone % 6, left, top, max(bottom - top, 1.0)
+        )
+    if not there:
         return Markup("")
     edge = [frame.at(x, high) for x, _, high in there] + [frame.at(x, low) for x, low, _ in reversed(there)]
     return Markup('<polygon class="band tone{}" points="{}"/>').format(band.tone % 6, " ".join(f"{x},{y}" for x, y in edge))

@@ -9,6 +9,7 @@ from stabtest.report.anchors import worst_case_panels
 from stabtest.report.blocks import Block, Facts, FigureRow, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
 from stabtest.report.numbers import many, number, setting
+from stabtest.report.sections.worst_case_bracket import bracket
 from stabtest.report.sections.worst_case_budget import budget
 from stabtest.report.sections.worst_case_curves import Curve, curves, figures
 from stabtest.report.sections.worst_case_solver import solvers
@@ -44,8 +45,7 @@ def worst_case(document: Document) -> Section:
             )
         ),
         Heading("worst-case-curves", "Damage against radius"),
-        FigureRow(figures(document, section, found)),
-        _by_radius(found),
+        *_curves(document, section, found),
         Heading("worst-case-pictures", "Pictures"),
     ]
     blocks += _panels(document, section)
@@ -56,6 +56,15 @@ def worst_case(document: Document) -> Section:
         _rows(document, section),
     ]
     return Section(8, "worst-case", TITLE, tuple(blocks), "run")
+
+
+def _curves(document: Document, section: WorstCaseSection, found: list[Curve]) -> list[Block]:
+    """The bracket first, then one plot a kind of damage, then their tables."""
+    between = bracket(document, section)
+    plots = figures(document, section, found)
+    if between is None:
+        return [FigureRow(plots), _by_radius(found)]
+    return [FigureRow((between[0], *plots)), between[1], _by_radius(found)]
 
 
 def _set(section: WorstCaseSection) -> str:
