@@ -17,7 +17,7 @@ from experiments.training.robust import jitter
 from stabtest.operators.base import LinearOperator
 from stabtest.operators.fourier import Fourier, ifft2c
 from stabtest.operators.radon import Radon
-from stabtest.phantoms import ellipses, head
+from stabtest.phantoms import chest, ellipses, head
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def simulate(recipe: Recipe, operator: LinearOperator, *, first_seed: int, count
     Without ``measure`` MRI has truths alone: those of training are measured anew after every augmentation, and what thousands
     of them show to several coils fills the memory.
     """
-    draw = {"head": head, "ellipses": ellipses}[recipe.phantom]
+    draw = {"head": head, "ellipses": ellipses, "chest": chest}[recipe.phantom]
     if isinstance(operator, Radon):
         fine_operator = operator.refine(2)
         truths, measurements = [], []

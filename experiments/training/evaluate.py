@@ -35,6 +35,8 @@ DESCRIPTIONS = {
     "Cartesian MRI with 4x undersampling, trained on head phantoms.",
     "fbpconvnet-ell50": "FBPConvNet (Jin et al. 2017) at smaller width, the 'Ell 50' of Antun et al. 2020: residual U-Net after filtered "
     "back-projection from 50 parallel views, trained on random ellipses.",
+    "fbpconvnet-med50": "FBPConvNet (Jin et al. 2017) at smaller width, the 'Med 50' of Antun et al. 2020 on phantoms: residual U-Net after filtered "
+    "back-projection from 50 parallel views, trained on from fbpconvnet-ell50 on axial slices of a chest phantom.",
     "cascade-mri": "Deep cascade of convolutions and data consistency ('Deep MRI'; Schlemper et al. 2018) with learned data weights, "
     "single-coil Cartesian MRI with 4x undersampling, trained on head phantoms.",
     "automap-mri": "AUTOMAP (Zhu et al. 2018) at 40 x 40: two dense layers with tanh straight from the measured samples, then "

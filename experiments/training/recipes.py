@@ -73,6 +73,14 @@ RECIPES = {
             steps=7000,
         ),
         Recipe(
+            name="fbpconvnet-med50",
+            **{**_CT, "phantom": "chest", "images": 2500},
+            network={"channels": 1, "width": 16, "depth": 3},
+            steps=500,
+            start="fbpconvnet-ell50",
+            learning_rate=0.001,
+        ),
+        Recipe(
             name="cascade-mri",
             **_MRI,
             channels="native",

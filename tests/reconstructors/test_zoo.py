@@ -28,6 +28,7 @@ NETWORKS = [
     "dagan-mri",
     "dncnn-denoise",
     "fbpconvnet-ell50",
+    "fbpconvnet-med50",
     "itnet-ct",
     "itnet-mri",
     "lpd-ct",
