@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib import pyplot
 
@@ -19,19 +21,12 @@ def draw(measured: Measured) -> list[Figure]:
 def _plane(measured: Measured) -> Figure:
     radii = measured.arrays["radii"].tolist()
     names = [key.removeprefix("psnr.") for key in measured.values if key.startswith("psnr.")]
-    drawing, axes = pyplot.subplots(1, len(radii), figsize=(5.6 * len(radii), 4.4), layout="constrained", squeeze=False)
+    drawing, axes = pyplot.subplots(1, len(radii), figsize=(4.6 * len(radii) + 1.6, 4.2), layout="constrained", squeeze=False)
     for axis, radius in zip(axes[0], radii, strict=True):
-        for name in names:
-            colour, marker = ("#0072b2", "s") if name in CLASSICAL else ("#c04a00", "o")
+        for name, colour, marker in zip(names, pyplot.colormaps["tab20"].colors, cycle("sPDo^v<>Xhp"), strict=False):
             accuracy, change = (np.mean(measured.values[key]) for key in (f"psnr.{name}", f"change.{name}.{radius:g}"))
-            axis.plot(accuracy, change, marker, color=colour)
-            axis.annotate(
-                name.removesuffix("-mri").replace("-mri-", "-"),
-                (accuracy, change),
-                xytext=(5, 3),
-                textcoords="offset points",
-                fontsize=8,
-            )
+            style = {"markersize": 9 if name in CLASSICAL else 7, "linestyle": "none", "markeredgecolor": "#16191d"}
+            axis.plot(accuracy, change, marker, color=colour, label=name, **style)
         axis.axhline(radius, color="#5b5b5b", linestyle=":", linewidth=1)
         axis.set_yscale("log")
         axis.margins(x=0.18, y=0.12)
@@ -39,9 +34,10 @@ def _plane(measured: Measured) -> Figure:
         axis.set_ylabel("largest relative change found")
         axis.set_title(f"perturbation of {100 * radius:g} % of the measurement", fontsize=10)
         axis.grid(alpha=0.3, which="both")
+    drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     words = (
-        "Accuracy against stability, means over the images: down is more stable, right is more accurate. Squares: classical methods and FIRENET; "
-        "discs: trained networks. Dotted: a change as large, relatively, as the perturbation."
+        "Accuracy against stability, means over the images: down is more stable, right is more accurate. Larger markers: classical "
+        "methods and FIRENET. Dotted: a change as large, relatively, as the perturbation."
     )
     return Figure("plane", words, drawing)
 

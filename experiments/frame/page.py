@@ -23,8 +23,8 @@ from PIL import Image
 from experiments.frame.claims import AGREES, CANNOT, DIFFERS, Judged, Values, figure
 
 pyplot.switch_backend("Agg")
-COLOURS = 128
-"""Of a picture: a palette makes a page of gray images small."""
+COLOURS = 256
+"""Of a picture: a palette makes a page of gray images small, and this one keeps rare colours."""
 STYLE = """body{margin:0 auto;max-width:75rem;padding:1rem 1.2rem 3rem;font:15px/1.5 system-ui,sans-serif;color:#16191d;background:#fff}
 h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #d5d9de}th{background:#f4f5f7}
@@ -137,7 +137,9 @@ def picture(drawing: Drawing) -> bytes:
     drawing.savefig(raw, dpi=100, metadata={"Software": None}, facecolor="white")
     pyplot.close(drawing)
     raw.seek(0)
-    Image.open(raw).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT).save(small, format="PNG", optimize=True)
+    Image.open(raw).convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        small, format="PNG", optimize=True
+    )
     return small.getvalue()
 
 
