@@ -9,6 +9,9 @@ activations are also held against the floor.
 
     python -m benchmarks.bounds_soundness --graphs 500 --draws 20 --workers 2 --out runs/soundness.jsonl
 
+From number 100 000 on (``--first``) graphs also hold what is written with several operations and recognised as one (soft thresholding), activations
+of opposite arguments, learned splines, and maps and solvers that no exporter can follow.
+
 A second run does only what is missing. The exit status is 1 where a bound was exceeded.
 """
 
@@ -31,9 +34,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reconstructors.inverse import inverse
+from reconstructors.splines import UniformSpline
 from stabtest.bounds.compose import compose
 from stabtest.bounds.floor import floor
 from stabtest.bounds.graph import Graph, trace
+from stabtest.bounds.idioms import recognised
 from stabtest.bounds.lattice.semidefinite import semidefinite_bound
 from stabtest.bounds.lattice.translate import translate
 from stabtest.bounds.linear import linear_replay
@@ -41,7 +47,9 @@ from stabtest.bounds.local.ball import bound_on_ball
 from stabtest.bounds.loops import cut, loop_bound
 from stabtest.bounds.multipliers import multiplier_bound
 from stabtest.bounds.positive import positive_bound
+from stabtest.bounds.tied import tied
 from stabtest.errors import BoundsError
+from stabtest.operators.opaque import step
 
 CHANNELS, SIZE = 3, 6
 SHAPE = (1, CHANNELS, SIZE, SIZE)
@@ -62,6 +70,80 @@ class Lowpass(nn.Module):
         spectrum = torch.fft.fft2(x, norm="ortho")
         mask = (torch.arange(SIZE) % 2 == 0).to(x.dtype)[:, None]
         return torch.fft.ifft2(spectrum * mask, norm="ortho").real
+
+
+class Soft(nn.Module):
+    """Soft thresholding, written out in one of two ways."""
+
+    def __init__(self, by_sign: bool) -> None:
+        super().__init__()
+        self.by_sign = by_sign
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Entry by entry."""
+        if self.by_sign:
+            return torch.sign(x) * F.relu(x.abs() - 0.3)
+        return F.relu(x - 0.3) - F.relu(-x - 0.3)
+
+
+class Opposite(nn.Module):
+    """Activations of a convolution and of its opposite, side by side or in one tensor, then mixed."""
+
+    def __init__(self, activation: type[nn.Module], joined: bool) -> None:
+        super().__init__()
+        self.before, self.after = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.Conv2d(2 * CHANNELS, CHANNELS, 1)
+        self.activation, self.joined = activation(), joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(1, 3, 6, 6)`` to the same."""
+        u = self.before(x)
+        if self.joined:
+            return self.after(self.activation(torch.cat([u, -u], 1)))
+        return self.after(torch.cat([self.activation(u), self.activation(-u)], 1))
+
+
+class Unfollowed(nn.Module):
+    """A linear map in NumPy, or the inverse of a normal map plus a weight by a dense solver."""
+
+    def __init__(self, solved: bool, draw: torch.Generator) -> None:
+        super().__init__()
+        entries = CHANNELS * SIZE * SIZE
+        self.matrix = torch.randn(entries, entries, generator=draw, dtype=torch.float64) / math.sqrt(entries)
+        self.weight, self.solved = torch.tensor(0.7, dtype=torch.float64), solved
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(1, 3, 6, 6)`` to the same."""
+        if self.solved:
+            return inverse(x, self.weight, self._solve)
+        return step("linear_operator", lambda u: _ByNumpy.apply(u, self.matrix), x)
+
+    def _solve(self, b: Tensor, weight: Tensor) -> Tensor:
+        normal = self.matrix.T @ self.matrix + weight * torch.eye(len(self.matrix), dtype=torch.float64)
+        return torch.linalg.solve(normal, b.flatten()).reshape(b.shape)
+
+
+class _ByNumpy(torch.autograd.Function):
+    """``M x`` where no exporter looks; its gradient likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: Tensor) -> Tensor:
+        ctx.matrix = matrix
+        return torch.from_numpy(matrix.numpy() @ x.detach().numpy().flatten()).reshape(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return _ByNumpy.apply(grads[0], ctx.matrix.T), None
+
+
+def _written(draw: torch.Generator) -> nn.Module:
+    kind = _one(("soft", "opposite", "spline", "unfollowed"), draw)
+    if kind == "soft":
+        return Soft(_one((True, False), draw))
+    if kind == "opposite":
+        return Opposite(_one((nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.Tanh, nn.GELU), draw), _one((True, False), draw))
+    if kind == "spline":
+        return UniformSpline(CHANNELS, knots=5, reach=2.0)
+    return Unfollowed(_one((True, False), draw), draw)
 
 
 def _convolution(draw: torch.Generator, plain: bool) -> nn.Module:
@@ -100,6 +182,8 @@ def _module(kind: str, draw: torch.Generator, plain: bool) -> nn.Module:
             return nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * CHANNELS, 4 * CHANNELS, 1), nn.PixelShuffle(2))
         case "filter":
             return _one((Lowpass(), nn.AvgPool2d(3, 1, 1), nn.MaxPool2d(3, 1, 1), nn.Softmax(1)), draw)
+        case "written":
+            return _written(draw)
         case "cat":
             return nn.Conv2d(2 * CHANNELS, CHANNELS, _one((1, 3), draw), padding="same")
         case _:
@@ -122,6 +206,11 @@ KINDS = (
 )
 
 
+WRITTEN = ("written",) * 4
+WRITTEN_FROM = 100_000
+"""Number of the first graph that may hold them."""
+
+
 class RandomGraph(nn.Module):
     """Operations on what came before, drawn from a seed; every other one of those that all bounds know."""
 
@@ -132,7 +221,7 @@ class RandomGraph(nn.Module):
         self.plan: list[tuple[str, int, int]] = []
         plain = seed % 2 == 0
         for index in range(count):
-            kind = _one(PLAIN if plain else KINDS, draw)
+            kind = _one((PLAIN if plain else KINDS) + WRITTEN * (seed >= WRITTEN_FROM), draw)
             near = max(0, index - 1)
             one, two = (int(torch.randint(low, index + 1, (), generator=draw)) for low in (near, 0))
             self.plan.append((kind, one, two))
@@ -197,7 +286,7 @@ def bounds_of(graph: Graph, centre: Tensor, draw: torch.Generator) -> dict[str, 
     found: dict[str, float | None] = {"product": compose(graph)[1]}
     found["on a ball"] = bound_on_ball(graph, centre, radius=RADIUS, steps=30, generator=draw).upper
     try:
-        replay = linear_replay(graph)
+        replay = linear_replay(tied(graph))
     except BoundsError:
         return {name: value for name, value in found.items() if value is not None}
     found["linear regions"] = loop_bound(replay, parts=cut(replay.gates), steps=30, ascent=8, generator=draw).value
@@ -221,7 +310,8 @@ def bounds_of(graph: Graph, centre: Tensor, draw: torch.Generator) -> dict[str, 
 def examine(number: int, draws: int) -> dict[str, Any]:
     """One graph with its draws: how often each bound applied, the smallest ratio of bound to gain, and what was exceeded."""
     network = RandomGraph(number).double().eval().requires_grad_(False)
-    graph = trace(network, torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(number)))
+    example = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(number))
+    graph = recognised(trace(network, example))
     if graph.problem is not None:
         raise RuntimeError(f"graph {number}: {graph.problem}")
     applied: dict[str, int] = defaultdict(int)
@@ -261,13 +351,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/soundness.jsonl"))
     parser.add_argument("--graphs", type=int, default=500)
+    parser.add_argument(
+        "--first", type=int, default=0, help=f"number of the first graph; from {WRITTEN_FROM} on with more kinds"
+    )
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     done = {row["graph"] for row in rows if row["draws"] == options.draws}
-    todo = [number for number in range(options.graphs) if number not in done]
+    wanted = range(options.first, options.first + options.graphs)
+    todo = [number for number in wanted if number not in done]
     with (
         options.out.open("a", encoding="utf-8") as stream,
         ProcessPoolExecutor(
@@ -278,7 +372,7 @@ def main() -> int:
             rows.append(future.result())
             stream.write(json.dumps(rows[-1]) + "\n")
             stream.flush()
-    return report([row for row in rows if row["draws"] == options.draws and row["graph"] < options.graphs])
+    return report([row for row in rows if row["draws"] == options.draws and row["graph"] in wanted])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from stabtest.bounds.rules.norms import batch_slopes
 from stabtest.errors import BoundsError
 
 # fmt: off
-_SIGNED = frozenset({"upsample_bicubic2d", "_upsample_bicubic2d_aa"})
+_SIGNED = frozenset({"upsample_bicubic2d", "_upsample_bicubic2d_aa", "linear_operator", "resolvent"})
 _SUMS = frozenset({"add", "sub", "subtract", "rsub"})
 _BATCH_NORMS = frozenset({"batch_norm", "_native_batch_norm_legit_no_training", "instance_norm"})
 _WITH_WEIGHTS = frozenset({

@@ -12,6 +12,8 @@ from reconstructors.variational import VariationalNetwork
 from stabtest.bounds.graph import trace
 from stabtest.bounds.linear import linear_replay
 from stabtest.bounds.lipschitz import lipschitz
+from stabtest.bounds.positive import positive_bound
+from stabtest.errors import BoundsError
 from stabtest.operators import MultiCoilFourier, Radon, cartesian_gaussian
 from stabtest.operators.solvers import conjugate_gradient
 from stabtest.phantoms import coil_maps
@@ -67,6 +69,11 @@ def test_maps_of_a_model_have_their_norms(radon, dense):
     bound = lipschitz(Normal(), image(), constants=(radon,), seconds=2.0)
     norm = torch.linalg.matrix_norm(dense, 2).item()
     assert norm**4 <= bound.upper <= 1.1 * norm**4
+
+
+def test_maps_without_written_weights_have_no_absolute_values(radon):
+    with pytest.raises(BoundsError, match="linear_operator"):
+        positive_bound(linear_replay(trace(Normal(), image(), constants=(radon,))))
 
 
 def test_the_model_is_linear_in_the_replay(radon, dense):
