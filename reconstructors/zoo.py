@@ -140,15 +140,23 @@ def load(name: str) -> Entry:
 
 def _from_shelf(name: str) -> Entry:
     piece = SHELF[name]
-    module = piece.make(**piece.settings).eval().requires_grad_(False)
+    module = piece.make(**piece.settings)
+    weights, training = HERE / "weights" / f"{name}.safetensors" if piece.trained else None, dict[str, Any]()
+    if weights is not None:
+        from safetensors.torch import load_file
+
+        module.load_state_dict(load_file(weights))
+        training = json.loads((HERE / "lecture" / f"{name}.json").read_text(encoding="utf-8"))
+    module = module.eval().requires_grad_(False)
     card = {
         "name": name,
         "description": piece.description,
         "settings": piece.settings,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "reconstructs": piece.reconstructs,
+        **training,
     }
-    return Entry(name, card, module=module)
+    return Entry(name, card, module=module, weights=weights)
 
 
 def _classical(name: str) -> Callable[..., Callable[..., Any]]:

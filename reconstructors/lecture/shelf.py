@@ -1,4 +1,4 @@
-"""The lecture's hand-made and untrained networks as entries of the zoo: name, card, module."""
+"""The lecture's hand-made and untrained networks as entries of the zoo, and one that is trained for what is no reconstruction: name, card, module."""
 
 from __future__ import annotations
 
@@ -26,12 +26,15 @@ class Piece:
         Its arguments.
     reconstructs
         Whether it makes images of images and can so be audited.
+    trained
+        Whether there are weights and a card of its own, ``weights/NAME.safetensors`` and ``lecture/NAME.json``.
     """
 
     description: str
     make: Callable[..., nn.Module]
     settings: dict[str, Any]
     reconstructs: bool = True
+    trained: bool = False
 
 
 def _gaussian(**settings: Any) -> nn.Module:  # noqa: ANN401
@@ -68,6 +71,12 @@ def _unet(*, seed: int) -> nn.Module:
         return LectureUNet()
 
 
+def _trained_unet() -> nn.Module:
+    from reconstructors.lecture.unet import LectureUNet
+
+    return LectureUNet()
+
+
 def _dense(**settings: Any) -> nn.Module:  # noqa: ANN401
     from reconstructors.lecture.dense import dense
 
@@ -82,6 +91,13 @@ SHELF = {
         f"Low-pass plus soft-clipped high-pass, made by hand ({_LECTURE}).", _handcrafted, {"threshold": 0.1}
     ),
     "lecture-unet": Piece(f"U-Net for two classes, 1 925 058 parameters, untrained ({_LECTURE}).", _unet, {"seed": 0}, False),
+    "lecture-unet-cells": Piece(
+        f"The same U-Net, trained to tell cells from membranes in simulated sections of tissue ({_LECTURE}; Ronneberger et al. 2015).",
+        _trained_unet,
+        {},
+        reconstructs=False,
+        trained=True,
+    ),
     "texture-discriminator": Piece(
         f"Texture discriminator with 3 x 3 DCT filters, modulus, Gaussian and a linear combination ({_LECTURE}).",
         _texture,
