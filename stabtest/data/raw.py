@@ -90,7 +90,12 @@ def slice_of(stored_shape: tuple[int, ...], index: int | None, name: str, *, coi
         )
     index = index or 0
     if not 0 <= index < stored_shape[0]:
-        raise DataError(name, expected=f"a slice from 0 to {stored_shape[0] - 1}", came=f"index = {index}")
+        raise DataError(
+            name,
+            expected=f"a slice from 0 to {stored_shape[0] - 1}",
+            came=f"index = {index}",
+            remedy="correct [data] row (in Python: index)",
+        )
     return (index,)
 
 
