@@ -21,6 +21,7 @@ from stabtest.audit.engine import Event, run_units
 from stabtest.audit.gates import run_gates
 from stabtest.audit.laboratory import MakeLaboratory
 from stabtest.audit.plan import Plan
+from stabtest.audit.sidecar import export_pictures
 from stabtest.audit.store import Store, write_atomically
 from stabtest.audit.witnesses import export_witnesses
 from stabtest.errors import refused
@@ -106,6 +107,7 @@ def run(
             plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations, exploratory=frozen.late
         )
         export_witnesses(plan, store, document, out / "witnesses")
+        export_pictures(plan, store, document, out / "pictures")
     return AuditResult(document, out)
 
 

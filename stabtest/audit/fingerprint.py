@@ -43,6 +43,7 @@ _NOT_MEASURING = frozenset(
             "profiles",
             "provenance",
             "rejudge",
+            "sidecar",
             "store",
             "template",
             "witnesses",

@@ -1,13 +1,15 @@
 """Which pictures are shown: a rule that was fixed before any result was seen.
 
-Shown are the worst case and the median case of the method under test (by the largest relative change found, or by NRMSE where
-there was no search), the same cases for every method; of missed lesions also the case in which the method under test showed least.
+Shown are the worst, the median and a random case of the method under test (by the largest relative change found, or by NRMSE where
+there was no search; drawn by the SHA-256 of the audit's id), the same cases for every method; of missed lesions also the case in which the
+method under test showed least. All other pictures lie beside the report (`stabtest.audit.sidecar`).
 Of these the report takes, in order of the sections, the whole panels (all methods
-at one radius, detail or number of samples) that fit into `BUDGET` bytes, the worst case first; the median case gives way first.
+at one radius, detail or number of samples) that fit into `BUDGET` bytes, the worst case first; the random case gives way first, then the median.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from stabtest.audit.plan import Plan, Unit
@@ -38,7 +40,7 @@ def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Resu
     """
     panels: dict[tuple[str, str, str], dict[str, Picture]] = {}
     tested = plan.subjects[0].method.name
-    wanted = [(case, section) for case in representative_cases(results, tested) for section in _SECTIONS]
+    wanted = [(case, section) for case in representative_cases(results, tested, key=plan.id) for section in _SECTIONS]
     wanted[len(_SECTIONS) : len(_SECTIONS)] = [(case, "missed_lesion") for case in _most_missed(results, tested)]
     for case, section in dict.fromkeys(wanted):
         for unit, _ in results:
@@ -78,8 +80,8 @@ def _most_missed(results: Sequence[tuple[Unit, Result]], tested: str) -> list[st
     return [min(least, key=lambda case: (least[case], case))] if least else []
 
 
-def representative_cases(results: Sequence[tuple[Unit, Result]], tested: str) -> list[str]:
-    """The worst and the median case of a method, worst first; one where they are the same."""
+def representative_cases(results: Sequence[tuple[Unit, Result]], tested: str, *, key: str) -> list[str]:
+    """The worst, the median and a random case of a method, each once; the random one of those that are left, by the hash of the key."""
     rows = [row for _, result in results for row in result.rows]
     changes = [row for row in rows if isinstance(row, WorstCaseRow) and row.method == tested]
     radius = max((row.radius for row in changes), default=0.0)
@@ -89,4 +91,7 @@ def representative_cases(results: Sequence[tuple[Unit, Result]], tested: str) ->
     if not score:
         score = dict.fromkeys((unit.case for unit, _ in results), 0.0)
     ordered = sorted(score, key=lambda case: (-score[case], case))
-    return list(dict.fromkeys([*ordered[:1], *ordered[len(ordered) // 2 : len(ordered) // 2 + 1]]))
+    chosen = list(dict.fromkeys([*ordered[:1], *ordered[len(ordered) // 2 : len(ordered) // 2 + 1]]))
+    rest = [case for case in ordered if case not in chosen]
+    drawn = int(hashlib.sha256(key.encode()).hexdigest(), 16)
+    return [*chosen, rest[drawn % len(rest)]] if rest else chosen

@@ -121,7 +121,10 @@ def _panels(document: Document, section: WorstCaseSection) -> list[Block]:
     if not shown:
         return [Paragraph("The document holds no pictures of this test.", "absent")]
     cases = len({row.case for row in section.rows})
-    chosen = f"the document holds pictures of {len(shown)} at the largest radius, which are shown, the most damaged first."
+    chosen = (
+        f"the document holds pictures of {len(shown)} at the largest radius, which are shown, the most damaged first: the worst, the median and one "
+        "drawn by the hash of the audit, or as many of them as there are."
+    )
     if any(why == "random case" for _, why, _ in shown):
         chosen = (
             "those with pictures at the largest radius are ranked by the damage to the item under test, and the worst, the median "
