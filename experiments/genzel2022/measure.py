@@ -11,16 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from experiments.frame import scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Arrays, Pieces
 from experiments.frame.scans import Reconstructor
+from experiments.genzel2022.attack import adam
 from reconstructors import zoo
-from stabtest import metrics, tensors
-from stabtest.search import DistanceToTruth, Leader, MeasurementBall, Problem, verify
-from stabtest.search.published import genzel_2022
 
 MRI, CT = "unet-mri", "fbpconvnet-ell50"
 TUNING_CASE = 1000
@@ -40,8 +37,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "images": 1,
         "evaluations": 20,
         "draws": 4,
-        "radii": {"mri": [0.02, 0.04, 0.08], "ct": [0.03]},
-        "networks": _NETWORKS,
+        "radii": {"mri": [0.08]},
+        "networks": {"mri": _NETWORKS["mri"]},
     },
     "full": {
         "images": 10,
@@ -112,28 +109,12 @@ def _curves(
     for radius, one in zip(radii, ways, strict=True):
         budget = settings["evaluations"]
         ours = scans.searched(pieces, one, scan, index, radii=[radius], evaluations=budget, objective="truth", noise=0.0)
-        adam = _adam(pieces, one, scan, index, radius=radius, evaluations=budget)
+        published = adam(pieces, one, scan, index, radius=radius, evaluations=budget)
         noise = scans.noise_error(pieces, one, scan, index, radii=[radius], draws=settings["draws"], noise=0.0)
-        for attack, arrays in (("search", ours), ("adam", adam), ("gaussian", noise)):
+        for attack, arrays in (("search", ours), ("adam", published), ("gaussian", noise)):
             values.setdefault(f"{modality}.{attack}.{name}.{100 * radius:g}", []).append(float(arrays["error"][0]))
         found.append(ours)
     return found
-
-
-def _adam(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radius: float, evaluations: int) -> Arrays:
-    """The published attack at its published rate."""
-
-    def make() -> dict[str, Any]:
-        on = scans.case(scan, index, noise=0.0)
-        assert on.truth is not None
-        ball = MeasurementBall(on.operator, radius * tensors.norm(on.measurement))
-        problem = Problem(one.method.reconstruct, on.measurement, ball, DistanceToTruth(on.truth))
-        leader = Leader(torch.zeros_like(on.measurement), planned=evaluations)
-        genzel_2022(problem, leader, steps=evaluations - 1, generator=torch.Generator().manual_seed(0))
-        return {"error": [float(metrics.nrmse(verify(problem, leader.variable).perturbed, on.truth))]}
-
-    told = {"method": one.fingerprint, "case": scans.told(scan, index, noise=0.0), "radius": radius, "evaluations": evaluations}
-    return pieces.get(f"adam-{one.name}", told, make)
 
 
 def _transfer(
