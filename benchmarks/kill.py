@@ -225,7 +225,7 @@ def outcome(out: Path) -> tuple[Any, dict[str, bytes]]:
 def lines(out: Path) -> tuple[list[str], list[str]]:
     """Labels of the units that the last run found, and that it measured."""
     log = out.with_suffix(".log")
-    text = log.read_text() if log.exists() else ""
+    text = log.read_text(errors="replace") if log.exists() else ""  # it may be in the middle of a character
     seen = re.findall(r"^\[\d+/\d+\] (.+): (found|[\d.]+ s)(?:, .*)?$", text, re.M)
     return [label for label, how in seen if how == "found"], [label for label, how in seen if how != "found"]
 
