@@ -69,6 +69,7 @@ def run(
     out_dir: str | Path = "stabtest-audit",
     *,
     workers: int = 0,
+    scheduler: str | None = None,
     progress: Callable[[Event], None] | None = None,
 ) -> AuditResult:
     """Run an audit, or go on with one.
@@ -81,6 +82,8 @@ def run(
         Folder of the results; what it holds of this plan is not measured again.
     workers
         Number of processes; 0 or 1 = this one.
+    scheduler
+        Address of a Dask scheduler whose workers measure instead (`stabtest.audit.cluster`).
     progress
         Told what happens to each unit.
 
@@ -102,7 +105,9 @@ def run(
         store = Store(out / "units")
         store.sweep()
         frozen = freeze_criteria(plan, out)
-        ran = run_units(plan.units, MakeLaboratory.of(plan), store, workers=workers, progress=progress)
+        gpu = torch.device(plan.device).type != "cpu"
+        make = MakeLaboratory.of(plan)
+        ran = run_units(plan.units, make, store, workers=workers, scheduler=scheduler, gpu=gpu, progress=progress)
         document = assemble(
             plan, store, gates=gates, ran=ran, frozen=frozen.when, deviations=frozen.deviations, exploratory=frozen.late
         )

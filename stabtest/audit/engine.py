@@ -1,4 +1,4 @@
-"""Running independent units: one after the other, or in several processes with one thread each.
+"""Running independent units: one after the other, in several processes with one thread each, or on a cluster.
 
 A process that is one of several must not use several threads: two that fight over a core are far slower than one, and
 ``make_measure`` sees to that. The order of the results never
@@ -87,6 +87,8 @@ def run_units(
     store: Store,
     *,
     workers: int = 0,
+    scheduler: str | None = None,
+    gpu: bool = False,
     progress: Callable[[Event], None] | None = None,
 ) -> Ran:
     """Measure every unit that the store does not hold.
@@ -101,6 +103,10 @@ def run_units(
         Where results are found and put.
     workers
         Number of processes; 0 or 1 = this one.
+    scheduler
+        Address of a Dask scheduler whose workers measure instead.
+    gpu
+        With ``scheduler``: whether units need a GPU.
     progress
         Told of every `Event`.
 
@@ -112,7 +118,7 @@ def run_units(
     Raises
     ------
     AuditError
-        If results cannot be written.
+        If results cannot be written, or the cluster cannot measure these units.
     KeyboardInterrupt
         If interrupted; what is stored stays.
     """
@@ -123,9 +129,14 @@ def run_units(
             missing.append(unit)
         else:
             tell(Event(unit, "resumed", share=1.0))
-    measured = (
-        _in_processes(missing, make_measure, store, workers, tell) if workers > 1 else _here(missing, make_measure, store, tell)
-    )
+    if scheduler is not None and missing:
+        from stabtest.audit.cluster import measure_on_cluster
+
+        measured = measure_on_cluster(missing, make_measure, store, scheduler, tell, gpu=gpu)
+    elif workers > 1:
+        measured = _in_processes(missing, make_measure, store, workers, tell)
+    else:
+        measured = _here(missing, make_measure, store, tell)
     errors: dict[str, str] = {}
     for event in measured:
         tell(event)

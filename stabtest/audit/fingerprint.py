@@ -32,7 +32,19 @@ _MEASURING = (
 _NOT_MEASURING = frozenset(
     f"stabtest/audit/{name}.py"
     for name in (
-        *("__init__", "assemble", "bound", "brackets", "conduct", "config", "config_file", "engine", "fingerprint", "gates"),
+        *(
+            "__init__",
+            "assemble",
+            "bound",
+            "brackets",
+            "cluster",
+            "conduct",
+            "config",
+            "config_file",
+            "engine",
+            "fingerprint",
+            "gates",
+        ),
         *(
             "judge",
             "limits",

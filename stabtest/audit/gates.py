@@ -40,7 +40,7 @@ def run_gates(plan: Plan) -> list[Gate]:
     StabtestError
         If the data cannot be read, the operator's adjoint is not one, or a method does not give finite images of the right shape.
     """
-    case = to_device(make_case(plan.config, 0), plan.device)
+    case = to_device(make_case(plan.config, 0), plan.here)
     for index in range(1, len(plan.config.data.files)):
         make_case(plan.config, index)  # a damaged file is found now and not after hours
     gates: list[Gate] = _own_operator(plan, case)

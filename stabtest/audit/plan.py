@@ -60,6 +60,8 @@ class Plan:
         The methods.
     device
         Where it is computed.
+    here
+        Where this process computes: the gates. Another than ``device`` where the units go to a cluster.
     fingerprints
         Method name to fingerprint.
     criteria_sha256
@@ -72,6 +74,7 @@ class Plan:
     units: tuple[Unit, ...]
     subjects: tuple[Subject, ...]
     device: str
+    here: str
     fingerprints: dict[str, str]
     criteria_sha256: str
     command: str
@@ -82,7 +85,14 @@ class Plan:
         return digest([[unit.key for unit in self.units], self.criteria_sha256])[:12]
 
 
-def make_plan(config: Config, *, device: str = "cpu", seed: int | None = None, command: str = "stabtest.audit.run") -> Plan:
+def make_plan(
+    config: Config,
+    *,
+    device: str = "cpu",
+    here: str | None = None,
+    seed: int | None = None,
+    command: str = "stabtest.audit.run",
+) -> Plan:
     """Load the methods, look at the data, and lay out the units.
 
     Parameters
@@ -90,7 +100,10 @@ def make_plan(config: Config, *, device: str = "cpu", seed: int | None = None, c
     config
         From `stabtest.audit.load_config`.
     device
-        A device of PyTorch.
+        A device of PyTorch, on which units are measured.
+    here
+        Device of this process, for the gates; ``device`` if not given. ``"cpu"`` where the units go to a cluster with GPUs and this
+        machine has none.
     seed
         Instead of the configuration's.
     command
@@ -108,7 +121,7 @@ def make_plan(config: Config, *, device: str = "cpu", seed: int | None = None, c
     if seed is not None:
         config = config.model_copy(update={"audit": config.audit.model_copy(update={"seed": seed})}).at(config.base_dir)
     check_data(config)
-    subjects = load_subjects(config, device=device)
+    subjects = load_subjects(config, device=here or device)
     names = case_names(config)
     units = [
         unit
@@ -123,6 +136,7 @@ def make_plan(config: Config, *, device: str = "cpu", seed: int | None = None, c
         units=tuple(units),
         subjects=subjects,
         device=device,
+        here=here or device,
         fingerprints={subject.method.name: subject.fingerprint for subject in subjects},
         criteria_sha256=criteria_hash(config.criterion),
         command=command,

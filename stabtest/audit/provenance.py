@@ -27,9 +27,16 @@ def tool(device: str) -> Tool:
         python=platform.python_version(),
         packages={name: metadata.version(name) for name in _PACKAGES},
         platform=f"{platform.system()} {platform.machine()}",
-        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        device=_device_name(device),
         threads=torch.get_num_threads(),
     )
+
+
+def _device_name(device: str) -> str:
+    """What the device is; of a cluster's GPU, that it is one."""
+    if not device.startswith("cuda"):
+        return device
+    return torch.cuda.get_device_name(device) if torch.cuda.is_available() else f"{device} of a cluster"
 
 
 def _commit() -> str | None:

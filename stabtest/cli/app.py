@@ -31,6 +31,11 @@ Workers = Annotated[int, typer.Option("--workers", min=0, metavar="N", help="Pro
 Device = Annotated[str, typer.Option("--device", metavar="D", help="Device of PyTorch: cpu, cuda, cuda:1.")]
 
 
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers measure, such as tcp://10.0.0.1:8786."),
+]
+
 BOUND_SECONDS = 300.0
 """Time that ``stabtest bound`` gives to bounds below the product of the layers."""
 
@@ -129,14 +134,22 @@ def audit(
     config: ConfigFile,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder; default CONFIG-audit here.")] = None,
     workers: Workers = 0,
+    scheduler: Scheduler = None,
     device: Device = "cpu",
     seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Instead of the configuration's.")] = None,
     debug: Debug = False,
 ) -> int:
     """Run an audit, or go on with one, and write report.json and report.html."""
     command = f"stabtest audit {config.name}" + (f" --seed {seed}" if seed is not None else "")
-    plan = _plan(config, device=device, seed=seed, command=command)
-    return _audit(plan, out or Path(f"{config.stem}-audit"), workers)
+    if scheduler is not None and workers:
+        raise ConfigError(
+            "--workers",
+            expected="none beside --scheduler",
+            came=str(workers),
+            remedy="leave it out: the cluster has its own workers",
+        )
+    plan = _plan(config, device=device, seed=seed, command=command, on_cluster=scheduler is not None)
+    return _audit(plan, out or Path(f"{config.stem}-audit"), workers, scheduler)
 
 
 @app.command()
@@ -342,11 +355,27 @@ def _card(name: str) -> dict[str, Any]:
     return shelf.read_card(name) if classical.exists() else shelf.load(name).card
 
 
-def _plan(config: Path, *, device: str, seed: int | None, command: str) -> Plan:
+def _plan(config: Path, *, device: str, seed: int | None, command: str, on_cluster: bool = False) -> Plan:
+    """The plan; of an audit on a cluster the device is the workers', and this machine need not have it."""
     from stabtest.audit import load_config, make_plan
 
     loaded = load_config(config)
+    if on_cluster:
+        return make_plan(loaded, device=_name_device(device), here="cpu", seed=seed, command=command)
     return make_plan(loaded, device=_check_device(device), seed=seed, command=command)
+
+
+def _name_device(device: str) -> str:
+    """A device that PyTorch knows, whether it is there or not."""
+    import torch
+
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"--device {device}", expected="a device of PyTorch", came="a word that it does not know", remedy="use cpu or cuda"
+        ) from error
+    return device
 
 
 def _check_device(device: str) -> str:
@@ -361,7 +390,7 @@ def _check_device(device: str) -> str:
     return device
 
 
-def _audit(plan: Plan, out: Path, workers: int) -> int:
+def _audit(plan: Plan, out: Path, workers: int, scheduler: str | None = None) -> int:
     """Run a plan with progress, write the report, print the summary."""
     from stabtest.audit import run
     from stabtest.cli.progress import shown
@@ -371,7 +400,7 @@ def _audit(plan: Plan, out: Path, workers: int) -> int:
     console = _console()
     console.print(f"{plan.config.audit.title}: {len(plan.units)} units, results in {out}", highlight=False, soft_wrap=True)
     with shown(plan.units, console=console, workers=workers) as progress:
-        result = run(plan, out, workers=workers, progress=progress)
+        result = run(plan, out, workers=workers, scheduler=scheduler, progress=progress)
     paths = write_report(result.document, out)
     print_summary(result.document, console)
     typer.echo(f"{paths.html}\n{paths.json}")
