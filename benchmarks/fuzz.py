@@ -54,7 +54,7 @@ from stabtest.search.witness_file import load_witness, save_witness
 
 MEMORY = 12 * 2**30
 """Bytes of address space of a process of the long run."""
-BATCH = 200
+BATCH = 100
 """Examples of one process."""
 
 
@@ -438,6 +438,8 @@ def main() -> int:
     until, seed = time.monotonic() + 60 * arguments.minutes, arguments.seed
     while time.monotonic() < until:
         for name in arguments.only:
+            if time.monotonic() >= until:
+                break
             seen, fell = in_process(name, seed)
             counts[name] += seen
             if fell:
