@@ -83,9 +83,9 @@ def dataset(file: h5py.File, key: str) -> h5py.Dataset:
     if not isinstance(found, h5py.Dataset):
         names: list[str] = []
 
-        def note(name: str, node: object) -> None:
-            if isinstance(node, h5py.Dataset):
-                names.append(name)
+        def note(name: str | bytes, node: object) -> None:
+            if isinstance(node, h5py.Dataset):  # a name that is no UTF-8 comes as bytes
+                names.append(name if isinstance(name, str) else name.decode(errors="replace"))
 
         file.visititems(note)
         came = (

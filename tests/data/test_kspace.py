@@ -234,3 +234,12 @@ def test_brain_agrees_with_the_published_image(number, size):
     for flipped in (published.flip(0), published.flip(1), published.T):
         together = torch.stack([data.reference[0, 0].abs().double().flatten(), flipped.flatten()])
         assert torch.corrcoef(together)[0, 1] < 0.95
+
+
+def test_a_dataset_whose_name_is_no_text_is_listed(tmp_path):
+    """Found by `benchmarks.fuzz`: h5py gives such names as bytes."""
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file[b"\xe9\xff"] = np.ones(3)
+        file["images"] = np.ones(3)
+    with pytest.raises(DataError, match="images"):
+        read_kspace(tmp_path / "scan.h5")
