@@ -72,13 +72,21 @@ def read_dicom(path: str | Path) -> DicomImage:
             came=message[0].rstrip(".") if message else type(error).__name__,
             remedy="copy it again, or write it without compression",
         ) from error
-    if int(data.get("SamplesPerPixel", 1)) != 1:
+    if stored.ndim not in (2, 3) or data.get("SamplesPerPixel", 1) != 1:
         raise DataError(str(path), expected="a greyscale image", came="colour", remedy="convert it to grey")
-    values = stored.astype(np.float64) * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
-    modality = str(data.get("Modality", ""))
-    units = str(data.get("RescaleType", "HU")).upper()
-    spacing = data.get("PixelSpacing")
-    sides = None if spacing is None or len(spacing) != 2 else (float(spacing[0]), float(spacing[1]))
+    try:
+        values = stored.astype(np.float64) * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
+        modality = str(data.get("Modality", ""))
+        units = str(data.get("RescaleType", "HU")).upper()
+        spacing = data.get("PixelSpacing")
+        sides = None if spacing is None or len(spacing) != 2 else (float(spacing[0]), float(spacing[1]))
+    except Exception as error:  # values are converted when they are asked for, each kind with its own exceptions
+        raise DataError(
+            str(path),
+            expected="a DICOM header of numbers",
+            came=f"{type(error).__name__}: {error}",
+            remedy="copy the file again",
+        ) from error
     return DicomImage(values, hounsfield=modality == "CT" and units in ("HU", "HU_MOD"), spacing=sides)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stabtest.errors import DataError
+from stabtest.errors import DataError, StabtestError
 
 if TYPE_CHECKING:
     import h5py
@@ -63,7 +63,9 @@ def opened_hdf5(path: str | Path) -> Generator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except StabtestError:
+        raise
+    except Exception as error:  # h5py has a KeyError, ValueError, TypeError, MemoryError for damage of each kind
         raise DataError(
             str(path), expected="a readable HDF5 file", came=_first_line(error), remedy="it may be truncated: copy it again"
         ) from error

@@ -14,6 +14,7 @@ another image size cannot be used, and says so.
 
 from __future__ import annotations
 
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -47,7 +48,12 @@ def recognise_executable(path: str | Path) -> Kind | None:
     try:
         with zipfile.ZipFile(path) as archive:
             tails = {name.split("/", 1)[-1] for name in archive.namelist()}
-    except zipfile.BadZipFile:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        ValueError,
+        struct.error,
+    ):  # whatever a damaged archive makes of the reader
         return None
     except OSError as error:
         raise NetworkError(
