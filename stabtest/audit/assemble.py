@@ -11,17 +11,19 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from stabtest.audit.brackets import join_gains
+from stabtest.audit.cases import case_operator
 from stabtest.audit.config import Config
 from stabtest.audit.engine import Ran
 from stabtest.audit.fingerprint import digest
 from stabtest.audit.judge import judge
 from stabtest.audit.limits import deviations_of, limitations
+from stabtest.audit.measured_kspace import MAPS
 from stabtest.audit.measures import sampling_levels, shift_test, worst_case_test
 from stabtest.audit.pictures import choose_pictures
 from stabtest.audit.plan import Plan, Unit
 from stabtest.audit.privacy import public, without_folders
 from stabtest.audit.provenance import input_files, tool
-from stabtest.audit.simulate import make_operator, mask_family
+from stabtest.audit.simulate import mask_family
 from stabtest.audit.store import Result, Store
 from stabtest.findings import Document
 from stabtest.findings.detectability_rows import DetectabilityRow
@@ -142,7 +144,7 @@ def assemble(
         seed=config.audit.seed,
         modality=config.modality,
         items=[subject.item for subject in plan.subjects],
-        operator=make_operator(config).describe(),
+        operator=_operator(config),
         data=_data(config, cases),
         gates=list(gates),
         quality=rows(QualityRow),
@@ -187,6 +189,19 @@ def _cases(results: Sequence[tuple[Unit, Result]]) -> list[CaseInfo]:
     return list(found.values())
 
 
+def _operator(config: Config) -> dict[str, str | int | float]:
+    """The forward model in words and figures; of measured k-space that of the first case."""
+    described, section = case_operator(config).describe(), config.operator.maps
+    if config.operator.kind != "multicoil":
+        return described
+    used: dict[str, tuple[str, ...]] = {
+        "low-resolution": ("calibration",),
+        "espirit": ("calibration", "kernel", "threshold", "crop"),
+    }
+    chosen = {f"coil maps: {key}": getattr(section, key) for key in used.get(section.kind, ())}
+    return {**described, "coil maps": MAPS[section.kind], **chosen}
+
+
 def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
     data = config.data
     if data.kind == "phantom":
@@ -196,6 +211,7 @@ def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
         source = f"{len(data.files)} image file(s), measured on a grid twice as fine, Gaussian noise {data.noise:g}"
     else:
         source = f"real {'k-space' if data.kind == 'kspace' else 'projections'} from {len(data.files)} file(s)"
+        source += f", {len(cases)} slices" if data.slices or data.every is not None else ""
     return DataInfo(source=source, simulated=data.simulated, cases=cases, files=input_files(config))
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import file_sha256
 from stabtest.audit.measured import measured_case
+from stabtest.audit.measured_kspace import read_slice
 from stabtest.audit.naming import case_names
 from stabtest.audit.own_operator import own_files
-from stabtest.audit.simulate import simulate
+from stabtest.audit.simulate import make_operator, simulate
+from stabtest.audit.slices import file_slices, maps_files
 from stabtest.errors import DataError
 from stabtest.findings.document import CaseInfo
+from stabtest.operators import LinearOperator
 from stabtest.stability.cases import Case
 
 
@@ -23,7 +28,7 @@ def check_data(config: Config) -> None:
     DataError
         If one is missing.
     """
-    named = (config.operator.mask.file, config.operator.matrix)
+    named = (config.operator.mask.file, config.operator.matrix, *maps_files(config))
     for name in (*config.data.files, *(name for name in named if name is not None)):
         try:
             there, came = config.path(name).is_file(), "nothing"
@@ -41,6 +46,8 @@ def case_fingerprint(config: Config, index: int) -> dict[str, Any]:
     if config.operator.mask.file is not None:
         operator["mask"] = file_sha256(config.path(config.operator.mask.file))
     data = config.data
+    if data.kind == "kspace":
+        return {"kind": data.kind, "operator": operator, **_kspace_fingerprint(config, index)}
     if data.kind == "phantom":
         what: dict[str, Any] = {"phantom": data.phantom, "seed": data.first_seed + index, "noise": data.noise}
     elif data.kind == "images":
@@ -56,6 +63,55 @@ def case_fingerprint(config: Config, index: int) -> dict[str, Any]:
     if config.operator.kind == "own":
         what["sources"] = own_files(config)
     return {"kind": data.kind, "operator": operator, **what}
+
+
+def _kspace_fingerprint(config: Config, index: int) -> dict[str, Any]:
+    """Of a slice: its file, where it lies in it, how it is read, and the file of its maps."""
+    data, (number, row) = config.data, file_slices(config)[index]
+    what: dict[str, Any] = {
+        "file": _sha256(config.path(data.files[number])),
+        "row": row,
+        "field": data.field_of_view,
+        "truth": data.truth,
+    }
+    maps = maps_files(config)
+    return what | ({"maps": _sha256(config.path(maps[number if len(maps) > 1 else 0]))} if maps else {})
+
+
+def _sha256(path: Path) -> str:
+    """Of a file that may be large and hold many cases: read once as long as it does not change."""
+    stat = path.stat()
+    return _known_sha256(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_sha256(path: Path, size: int, modified: int) -> str:
+    return file_sha256(path)
+
+
+def case_operator(config: Config) -> LinearOperator:
+    """The forward model of a configuration; of measured k-space that of the first case, since only the file knows it.
+
+    Raises
+    ------
+    StabtestError
+        If it cannot be had.
+    """
+    return make_case(config, 0).operator if config.data.kind == "kspace" else make_operator(config)
+
+
+def check_case(config: Config, index: int) -> None:
+    """Read case number ``index`` without computing what can be computed later: damage is found before hours are spent.
+
+    Raises
+    ------
+    StabtestError
+        If it cannot be had.
+    """
+    if config.data.kind == "kspace":
+        read_slice(config, index)
+    else:
+        make_case(config, index)
 
 
 def case_info(case: Case) -> CaseInfo:

@@ -67,8 +67,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         is_ct = self.operator.kind == "radon"
-        if self.data.kind == "kspace" and self.operator.kind != "fourier":
-            raise ValueError('[operator] kind = "fourier" for k-space')
+        self._check_scan()
         if self.data.kind == "sinogram" and not is_ct:
             raise ValueError('[operator] kind = "radon" for a sinogram')
         method = self.reference.method
@@ -80,6 +79,19 @@ class Config(Section):
         if self.worst_case.enabled:
             self._check_set()
         return self
+
+    def _check_scan(self) -> None:
+        """See that the operator can be had of these data."""
+        operator, measured = self.operator, self.data.kind == "kspace"
+        if measured and operator.kind not in ("fourier", "multicoil"):
+            raise ValueError('[operator] kind = "fourier" or "multicoil" for k-space')
+        if operator.kind == "multicoil" and measured == (operator.maps.kind == "simulated"):
+            possible = 'maps.kind = "espirit", "low-resolution" or "given"' if measured else 'maps.kind = "simulated"'
+            raise ValueError(f"[operator] {possible} for {'measured' if measured else 'simulated'} k-space of several coils")
+        if operator.mask.kind == "measured" and not measured:
+            raise ValueError('[data] kind = "kspace" for [operator] mask.kind = "measured"')
+        if operator.width is not None and not measured:
+            raise ValueError('[data] kind = "kspace" for [operator] width: other images are square')
 
     def _check_patterns(self) -> None:
         """See that other patterns exist for this operator and these data."""
@@ -100,7 +112,8 @@ class Config(Section):
             return
         if region.kind in ("high_frequencies", "low_frequencies", "band") and self.modality != "mri":
             raise ValueError(f'[operator] kind = "fourier" or "multicoil" for [worst_case] region "{region.kind}"')
-        if region.kind == "one_coil" and (operator.kind != "multicoil" or (region.coil or 0) >= operator.coils):
+        too_few = self.data.simulated and (region.coil or 0) >= operator.coils  # of a real scan the file says how many
+        if region.kind == "one_coil" and (operator.kind != "multicoil" or too_few):
             raise ValueError(
                 f'[operator] kind = "multicoil" and more than {region.coil} coils for [worst_case] region "one_coil"'
             )

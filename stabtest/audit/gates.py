@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from stabtest.audit.cases import make_case
+from stabtest.audit.cases import case_names, check_case, make_case
 from stabtest.audit.laboratory import to_device
 from stabtest.audit.own_operator import own_files
 from stabtest.audit.plan import Plan
@@ -41,8 +41,8 @@ def run_gates(plan: Plan) -> list[Gate]:
         If the data cannot be read, the operator's adjoint is not one, or a method does not give finite images of the right shape.
     """
     case = to_device(make_case(plan.config, 0), plan.here)
-    for index in range(1, len(plan.config.data.files)):
-        make_case(plan.config, index)  # a damaged file is found now and not after hours
+    for index in range(1, 0 if plan.config.data.kind == "phantom" else len(case_names(plan.config))):
+        check_case(plan.config, index)  # a damaged file is found now and not after hours
     gates: list[Gate] = _own_operator(plan, case)
     for subject in plan.subjects:
         own = _gates_of(plan, subject.method.name, case)

@@ -44,10 +44,7 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
             "forward model, not a scanner."
         )
     elif config.data.kind == "kspace":
-        found.append(
-            "The truth is the reconstruction of all measured samples. It holds the scanner's noise and artefacts, and errors "
-            "are errors against it, not against the object. The mask was applied afterwards."
-        )
+        found += _kspace(config)
     else:
         found.append(
             "The truth is the filtered back-projection of all views of the scan. It holds the scanner's noise and artefacts and the "
@@ -83,6 +80,42 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
         found.append(
             f"Details are {kinds} at places drawn from the flattest fifth of the body (from the flattest half, or all of it, "
             "where that has no room); other shapes, and details at edges, may be treated otherwise."
+        )
+    return found
+
+
+def _kspace(config: Config) -> list[str]:
+    """What measured k-space cannot show, by how it was sampled, what it is compared with, and where the coil maps come from."""
+    found: list[str] = []
+    if config.operator.mask.kind == "measured":
+        found.append(
+            "The scan was undersampled by the scanner: what was not measured is not known, and how a method does with more or fewer "
+            "samples of the same object is not tested."
+        )
+    truth = config.data.truth or ("none" if config.operator.mask.kind == "measured" else "reconstruction")
+    if truth == "reconstruction":
+        found.append(
+            "The truth is the reconstruction of all measured samples. It holds the scanner's noise and artefacts, and errors "
+            "are errors against it, not against the object. The mask was applied afterwards."
+        )
+    elif truth == "file":
+        found.append(
+            "The truth is the image in the file. How it was made is not known here; its phase is that of a reconstruction of the same "
+            "samples, and errors of phase are not errors against the object."
+        )
+    if config.operator.kind == "multicoil":
+        origin = (
+            "were given in a file"
+            if config.operator.maps.kind == "given"
+            else "were estimated from the calibration lines of the same scan"
+        )
+        also = (
+            ", and the truth is combined by them: errors of the maps are in both and are not seen here"
+            if truth == "reconstruction"
+            else ""
+        )
+        found.append(
+            f"The coil maps {origin}. Every method is given the same ones{also}. One map a pixel is assumed; where they are 0 nothing is shown."
         )
     return found
 
@@ -131,8 +164,9 @@ def _outside_training(config: Config, card: dict[str, Any]) -> list[str]:
     operator, found = config.operator, list[str]()
     trained: dict[str, Any] = card.get("operator") or {}
     size = card.get("size")
-    if size is not None and size != operator.size:
-        found.append(f"The network was trained on images of {size} pixels and is audited on {operator.size}.")
+    if size is not None and operator.shape != (size, size):
+        here = str(operator.size) if operator.width is None else f"{operator.size} x {operator.width}"
+        found.append(f"The network was trained on images of {size} pixels and is audited on {here}.")
     found += _other_data(config, card)
     if trained.get("kind", operator.kind) != operator.kind:
         return [
@@ -141,6 +175,11 @@ def _outside_training(config: Config, card: dict[str, Any]) -> list[str]:
         ]
     if trained.get("angles") not in (None, operator.angles):
         found.append(f"The network was trained for {trained['angles']} views and is audited with {operator.angles}.")
+    if "coil_seed" in trained and operator.kind == "multicoil" and operator.maps.kind != "simulated":
+        how = "maps from a file" if operator.maps.kind == "given" else "maps estimated from the scan"
+        found.append(
+            f"The network was trained with the exact maps of {trained['coils']} simulated coils and is audited with {how}."
+        )
     if "mask" in trained:
         found += _other_mask(config, trained)
     return found
@@ -171,8 +210,9 @@ def _other_data(config: Config, card: dict[str, Any]) -> list[str]:
 def _other_mask(config: Config, trained: dict[str, Any]) -> list[str]:
     """What is different about the sampling mask; a share of the centre that is not given is the default of its kind."""
     section = config.operator.mask
-    if section.file is not None:
-        return ["The network was trained for a drawn sampling mask and is audited with that of a file."]
+    if section.file is not None or section.kind == "measured":
+        whose = "a file" if section.file is not None else "the scanner"
+        return [f"The network was trained for a drawn sampling mask and is audited with that of {whose}."]
     here: dict[str, Any] = {**section.model_dump(exclude={"file"}), "mask": section.kind}
     if here["centre_fraction"] is None:
         here["centre_fraction"] = MaskFamily(section.kind, (8, 8)).default_centre_fraction

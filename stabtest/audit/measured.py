@@ -1,8 +1,7 @@
-"""Cases from real measurements.
+"""Cases from real measurements: k-space (`stabtest.audit.measured_kspace`) and sinograms.
 
-K-space is fully sampled and we apply the mask: the truth is then the reconstruction of all samples, noise included, which
-is the best that the scanner can show and not the object. Of a CT scan some views are chosen; the truth is the filtered
-back-projection of all of them, with the same reservation.
+Of a CT scan some views are chosen; the truth is the filtered back-projection of all of them, noise included, which is the best that the scanner
+can show and not the object.
 """
 
 from __future__ import annotations
@@ -12,23 +11,24 @@ import math
 import torch
 
 from stabtest.audit.config import Config
-from stabtest.audit.patterns import MaskPatterns, ViewPatterns
-from stabtest.audit.scans import KSpaceScan, ViewSelection
-from stabtest.audit.simulate import derived_seed, mask_family
-from stabtest.data import read_data_exchange, read_kspace
-from stabtest.operators import Radon, sampling_fraction
+from stabtest.audit.measured_kspace import kspace_case
+from stabtest.audit.patterns import ViewPatterns
+from stabtest.audit.scans import ViewSelection
+from stabtest.audit.simulate import derived_seed
+from stabtest.data import read_data_exchange
+from stabtest.operators import Radon
 from stabtest.stability.cases import Case
 
 
 def measured_case(config: Config, index: int, name: str) -> Case:
-    """Read file number ``index`` of a configuration.
+    """Read case number ``index`` of a configuration.
 
     Parameters
     ----------
     config
         With ``[data] kind = "kspace"`` or ``"sinogram"``.
     index
-        Which of ``[data] files``.
+        Which case: one of ``[data] files``, or of their slices.
     name
         Of the case.
 
@@ -37,32 +37,11 @@ def measured_case(config: Config, index: int, name: str) -> Case:
     DataError
         If the file is missing, damaged, of another kind, or does not fit the operator.
     """
+    if config.data.kind == "kspace":
+        return kspace_case(config, index, name)
     patient = config.data.patients[index] if config.data.patients else name
     path = config.path(config.data.files[index])
-    if config.data.kind == "kspace":
-        return _kspace(config, str(path), name, patient)
     return _sinogram(config, str(path), name, patient)
-
-
-def _kspace(config: Config, path: str, name: str, patient: str) -> Case:
-    size = config.operator.size
-    data = read_kspace(path, size=size, index=config.data.row)
-    mask, masks = mask_family(config)
-    scan = KSpaceScan(data.kspace, mask, masks)
-    measured = scan(sampling_fraction(mask))
-    return Case(
-        name=name,
-        patient=patient,
-        modality="mri",
-        operator=measured.operator,
-        measurement=measured.measurement,
-        truth=data.reference,
-        truth_source="full reconstruction",
-        noise_std=data.noise_std if math.isfinite(data.noise_std) else None,
-        resample=scan,
-        repattern=MaskPatterns(scan, derived_seed(config.audit.seed, "pattern")),
-        notes=data.notes,
-    )
 
 
 def _sinogram(config: Config, path: str, name: str, patient: str) -> Case:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from stabtest.audit.cases import case_operator
 from stabtest.audit.config import Config
 from stabtest.audit.scans import check_nested_views
-from stabtest.audit.simulate import finer_object, make_operator, mask_family
+from stabtest.audit.simulate import finer_object, mask_family
 from stabtest.audit.subject import Subject, load_reference
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import sampling_fraction
@@ -151,7 +152,7 @@ def worst_case_test(config: Config) -> WorstCaseTest:
 def _worst_case(config: Config) -> Measurement:
     section, test = config.worst_case, worst_case_test(config)
     if test.region is not None:
-        test.region.of(make_operator(config))  # a region with nothing in it is told now and not by every unit
+        test.region.of(case_operator(config))  # a region with nothing in it is told now and not by every unit
     return Measurement(
         "worst_case",
         section.model_dump(mode="json"),
@@ -317,14 +318,17 @@ def noise_levels(config: Config) -> tuple[float, ...]:
 
 
 def sampling_levels(config: Config) -> tuple[float, ...]:
-    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep (denoising, one view, the user's own operator).
+    """What the sampling sweep measures at, the trained level among it; empty where there is no sweep.
+
+    There is none in denoising, with one view, with the user's own operator, and for k-space without a truth or with the mask of the scan.
 
     Raises
     ------
     ConfigError
         If view counts are not nested.
     """
-    if config.operator.kind in ("identity", "own"):
+    untrue = config.data.truth == "none" or config.operator.mask.kind == "measured"
+    if config.operator.kind in ("identity", "own") or (config.data.kind == "kspace" and untrue):
         return ()
     if config.operator.kind == "radon":
         trained = config.operator.angles

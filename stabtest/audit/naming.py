@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stabtest.audit.config import Config
 from stabtest.audit.privacy import tail
+from stabtest.audit.slices import file_slices
 
 
 def case_names(config: Config) -> tuple[str, ...]:
@@ -19,6 +20,7 @@ def case_names(config: Config) -> tuple[str, ...]:
     if data.kind == "phantom":
         return tuple(f"{data.phantom} {data.first_seed + index}" for index in range(data.count))
     stems = [config.path(name).stem for name in data.files]
-    return tuple(
-        stem if stems.count(stem) == 1 else tail(name, data.files) for stem, name in zip(stems, data.files, strict=True)
-    )
+    names = [stem if stems.count(stem) == 1 else tail(name, data.files) for stem, name in zip(stems, data.files, strict=True)]
+    if not data.slices and data.every is None:
+        return tuple(names)
+    return tuple(f"{names[index]} slice {number}" for index, number in file_slices(config))

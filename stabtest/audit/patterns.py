@@ -57,6 +57,7 @@ class MaskPatterns:
         if kind not in get_args(Kind):
             raise ConfigError("[sampling] patterns", expected=f"{', '.join(get_args(Kind))} (MRI)", came=repr(kind))
         mask = other_mask(cast(Kind, kind), self.scan.trained, seed=self.seed)
+        mask = mask if self.scan.measured is None else mask & self.scan.measured
         operator = self.scan.operator(mask)
         return Resampled(operator, operator.restrict(self.scan.kspace), int(mask.sum()), sampling_fraction(mask))
 

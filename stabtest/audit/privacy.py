@@ -60,7 +60,13 @@ def without_folders(text: str, config: Config) -> str:
     >>> without_folders("/home/someone/audit/scan.h5: damaged", config)
     'scan.h5: damaged'
     """
-    named = [*config.data.files, config.operator.mask.file, config.network.weights, config.network.file]
+    named = [
+        *config.data.files,
+        config.operator.mask.file,
+        config.operator.maps.file,
+        config.network.weights,
+        config.network.file,
+    ]
     folders = {config.path(name).parent for name in named if name is not None}
     folders |= {config.base_dir, Path.cwd(), Path.home()}
     for folder in sorted(map(str, folders), key=len, reverse=True):

@@ -44,17 +44,21 @@ class KSpaceScan:
         The nested family around it.
     operator
         Makes the forward model of a mask.
+    measured
+        Boolean ``(H, W)``, what the scanner measured; no mask can show more. None: everything.
     """
 
     kspace: Tensor
     trained: Tensor
     masks: Masks
     operator: Callable[[Tensor], LinearOperator] = Fourier
+    measured: Tensor | None = None
 
     def __call__(self, fraction: float) -> Resampled:
         """The measurement at a sampling fraction; the trained mask where the fraction is its own."""
         is_trained = abs(fraction - sampling_fraction(self.trained)) < 0.5 / self.trained.numel()
         mask = self.trained if is_trained else self.masks(fraction)
+        mask = mask if self.measured is None else mask & self.measured
         operator = self.operator(mask)
         return Resampled(
             operator=operator,

@@ -27,7 +27,7 @@ from stabtest.audit.naming import case_names
 from stabtest.audit.own_operator import own_operator
 from stabtest.audit.patterns import AnglePatterns, MaskPatterns
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
-from stabtest.audit.settings import MaskSection
+from stabtest.errors import ConfigError
 from stabtest.operators import (
     Averaged,
     BlockMean,
@@ -69,16 +69,16 @@ def mask_family(config: Config) -> tuple[Tensor, Masks]:
     ConfigError, DataError, OperatorError
         If the mask cannot be made or read, or its shape is not that of the image.
     """
-    size, section = config.operator.size, config.operator.mask
+    shape, section = config.operator.shape, config.operator.mask
     if section.file is not None:
-        mask = read_mask(config.path(section.file), size)
+        mask = read_mask(config.path(section.file), shape)
         return mask, masks_around(mask, seed=derived_seed(config.audit.seed, "mask"))
-    family = _family(section, size)
+    if section.kind == "measured":
+        raise ConfigError(
+            '[operator] mask.kind = "measured"', expected="the mask of a scan", came="a question before one was read"
+        )
+    family = MaskFamily(section.kind, shape, section.acceleration, section.centre_fraction, seed=section.seed)
     return family.trained, family.at
-
-
-def _family(section: MaskSection, size: int) -> MaskFamily:
-    return MaskFamily(section.kind, (size, size), section.acceleration, section.centre_fraction, seed=section.seed)
 
 
 def make_operator(config: Config) -> LinearOperator:

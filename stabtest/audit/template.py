@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from stabtest.audit.config import Config
-from stabtest.audit.settings import MaskSection
+from stabtest.audit.settings import MapsSection, MaskSection
 
 _HEAD = """\
 # What stabtest audits. Run `stabtest check` on this file first, then `stabtest audit`.
@@ -40,6 +40,9 @@ _EXAMPLES = {
     ("network", "weights"): '"weights.safetensors"',
     ("network", "name"): '"my network"',
     ("mask", "file"): '"mask.npy"',
+    ("maps", "file"): '"maps/{stem}.npy"',
+    ("maps", "dataset"): '"maps"',
+    ("operator", "width"): "368",
     ("operator", "detectors"): "183",
     ("operator", "factory"): '"my_scanner.py:make"',
     ("operator", "arguments"): "{ views = 30 }",
@@ -48,6 +51,10 @@ _EXAMPLES = {
     ("data", "files"): '["scan1.npy", "scan2.npy"]',
     ("data", "patients"): '["patient A", "patient B"]',
     ("data", "row"): "0",
+    ("data", "slices"): "[10, 15, 20]",
+    ("data", "every"): "5",
+    ("data", "field_of_view"): '"shown"',
+    ("data", "truth"): '"reconstruction"',
     ("data", "span"): "180.0",
     ("data", "zero"): "-1000.0",
     ("data", "one"): "1000.0",
@@ -70,6 +77,8 @@ _EXAMPLES = {
     ("worst_case", "region"): '{ kind = "high_frequencies", above = 0.5 }',
     ("worst_case", "restarts"): "2",
 }
+_INLINE: dict[str, type[BaseModel]] = {"mask": MaskSection, "maps": MapsSection}
+"""Nested tables that are written as dotted keys."""
 _CRITERION = """\
 # Acceptance limits, one table each. Without any, everything is reported and nothing is judged.
 # PASS or FAIL is said of a statistic with an interval, such as a median over patients; with few patients it is INCONCLUSIVE.
@@ -105,8 +114,8 @@ def init_template() -> str:
 def _table(name: str, model: type[BaseModel]) -> str:
     lines = [f"# {_first_line(model)}", f"[{name}]"]
     for key, field in model.model_fields.items():
-        if key == "mask":
-            lines += _inline(key, MaskSection)
+        if key in _INLINE:
+            lines += _inline(key, _INLINE[key])
             continue
         lines += _comment(field)
         lines.append(_setting((name, key), key, field))

@@ -26,6 +26,7 @@ from torch import Tensor
 from stabtest.data import files
 from stabtest.data.fastmri_file import read_volume_slice
 from stabtest.data.kspace_checks import check_centre, check_sampling, compare, is_split, noise_notes
+from stabtest.data.mrd_file import find_group, read_acquisitions
 from stabtest.data.raw import RawKSpace, complex_numbers, read_array
 from stabtest.data.receiver_noise import corner_noise
 from stabtest.data.resize import crop_columns, crop_field, crop_samples, wanted_shape
@@ -90,7 +91,7 @@ def read_kspace(
     Parameters
     ----------
     path
-        ``.npy``, ``.npz`` or HDF5 (``.h5``, ``.hdf5``, ``.mrd``): fastMRI's layout.
+        ``.npy``, ``.npz`` or HDF5 (``.h5``, ``.hdf5``, ``.mrd``): fastMRI's layout, or raw data in the ISMRM format; told by content.
     size
         Crop to the central ``size x size`` (or ``(H, W)``) samples; None keeps all.
     key
@@ -175,6 +176,9 @@ def _read(path: str | Path, *, key: str | None, index: int | None, coils: bool) 
     suffix = Path(path).suffix.lower()
     if suffix in (".h5", ".hdf5", ".mrd"):
         with files.opened_hdf5(path) as file:
+            group = None if key else find_group(file)
+            if group is not None:
+                return read_acquisitions(file, Path(path), group, index=index, coils=coils)
             return read_volume_slice(file, Path(path), key=key, index=index, coils=coils)
     if suffix in (".npy", ".npz"):
         return read_array(path, key=key, index=index, coils=coils)

@@ -4,12 +4,13 @@ import pytest
 
 from stabtest.audit.config import Config
 from stabtest.audit.config_file import parse_config
-from stabtest.audit.settings import MaskSection
+from stabtest.audit.settings import MapsSection, MaskSection
 from stabtest.audit.template import init_template
 from stabtest.findings import Criterion
 
 SETTINGS = [line for line in init_template().splitlines() if re.match(r"# [a-z_.]+ = ", line)]
 ALTERNATIVES = ("# factory", "# arguments", "# weights", "# takes", "# channels", "# scale")
+OF_KSPACE = ("# slices", "# every", "# field_of_view", "# truth", "# width")
 OF_THE_OPERATOR = ('# factory = "my_scanner.py:make"', "# arguments = { views = 30 }", '# matrix = "system_matrix.npz"')
 OF_A_FILE, OF_A_COMMAND = ("# file = ", "# trusted"), ("# command", "# format", "# timeout")
 
@@ -26,8 +27,9 @@ def test_every_key_appears():
             assert f"[{name}]" in text
             for key in model.model_fields:
                 assert re.search(rf"^(# )?{key}(\.| = )", text, re.M), f"[{name}] {key}"
-    for key in MaskSection.model_fields:
-        assert re.search(rf"^(# )?mask.{key} = ", text, re.M)
+    for table, model in (("mask", MaskSection), ("maps", MapsSection)):
+        for key in model.model_fields:
+            assert re.search(rf"^(# )?{table}.{key} = ", text, re.M)
     for key in Criterion.model_fields:
         assert f"# {key} = " in text
 
@@ -39,8 +41,8 @@ def test_each_commented_key_can_be_set(line):
     criterion = text[text.index("# [[criterion]]") :]
     if line in criterion:
         text = text.replace(criterion, re.sub(r"^# ", "", criterion, flags=re.M))
-    elif line.startswith(("# files", "# patients")):
-        text = text.replace(line, line[2:]).replace("# files", "files").replace('# kind = "phantom"', 'kind = "kspace"')
+    elif line.startswith(("# files", "# patients", *OF_KSPACE)):
+        text = text.replace(line, line[2:], 1).replace("# files", "files").replace('# kind = "phantom"', 'kind = "kspace"')
         text = text.replace("noise = 0.01\n", "")  # real data bring their own
     elif line.startswith(("# zero = ", "# one = ")):
         text = text.replace(line, line[2:], 1).replace("# files", "files").replace('# kind = "phantom"', 'kind = "images"')

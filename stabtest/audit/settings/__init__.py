@@ -7,7 +7,7 @@ from stabtest.audit.settings.image_quality import ImageQualitySection
 from stabtest.audit.settings.lipschitz import LipschitzSection
 from stabtest.audit.settings.null_space import KernelSection, SfrcSection
 from stabtest.audit.settings.samples import Angles, NoiseSection, RepeatabilitySection, SamplingSection
-from stabtest.audit.settings.scan import DataSection, MaskSection, OperatorSection
+from stabtest.audit.settings.scan import DataSection, MapsSection, MaskSection, OperatorSection
 from stabtest.audit.settings.shift import ShiftSection
 from stabtest.audit.settings.subject import AuditSection, NetworkSection, ReferenceSection
 from stabtest.audit.settings.worst_case import RegionSection, WorstCaseSection
@@ -21,6 +21,7 @@ __all__ = [
     "ImageQualitySection",
     "KernelSection",
     "LipschitzSection",
+    "MapsSection",
     "MaskSection",
     "MissedLesionSection",
     "NetworkSection",

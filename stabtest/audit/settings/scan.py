@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stabtest.audit.settings.base import Count, Positive, Section, Seed, Side
+from stabtest.audit.settings.base import Count, Index, Positive, Section, Seed, Side
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -16,8 +16,14 @@ class MaskSection(Section):
 
     file: str | None = Field(default=None, description="Mask file: npy or npz, (H, W) or (W,), entries 0 and 1, 1 = measured.")
     kind: Literal[
-        "cartesian_random", "cartesian_equispaced", "cartesian_gaussian", "variable_density", "poisson_disc", "radial"
-    ] = Field(default="cartesian_random", description="Kind of mask.")
+        "cartesian_random",
+        "cartesian_equispaced",
+        "cartesian_gaussian",
+        "variable_density",
+        "poisson_disc",
+        "radial",
+        "measured",
+    ] = Field(default="cartesian_random", description="Kind of mask; measured = that of an undersampled scan, from its file.")
     acceleration: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         default=4.0, description="Nominal acceleration; the realised fraction is printed in the report."
     )
@@ -34,6 +40,38 @@ class MaskSection(Section):
         return self
 
 
+class MapsSection(Section):
+    """Where the coil maps come from: simulated, or for measured k-space of several coils given or estimated."""
+
+    kind: Literal["simulated", "given", "low-resolution", "espirit"] = Field(
+        default="simulated",
+        description="simulated = of phantoms and images; given = from a file; low-resolution, espirit = from the calibration lines.",
+    )
+    file: str | None = Field(
+        default=None,
+        description="given: npy, npz or HDF5, (C, H, W) or (slices, C, H, W); {stem} in it is the data file's name without suffix.",
+    )
+    dataset: str | None = Field(
+        default=None, description="given: array of an npz or dataset of an HDF5 file; default the only one."
+    )
+    calibration: Annotated[int, Field(ge=4, le=512)] = Field(
+        default=24, description="low-resolution, espirit: most rows and columns of the fully sampled centre that are used."
+    )
+    kernel: Annotated[int, Field(ge=3, le=16)] = Field(default=6, description="espirit: side of a patch, in samples.")
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.02, description="espirit: singular values above this share of the largest are signal."
+    )
+    crop: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.95, description="espirit: maps are 0 where the largest eigenvalue is below it."
+    )
+
+    @model_validator(mode="after")
+    def _given_by_a_file(self) -> Self:
+        if self.kind == "given" and self.file is None:
+            raise ValueError('file, where kind = "given"')
+        return self
+
+
 class OperatorSection(Section):
     """The forward model."""
 
@@ -42,8 +80,12 @@ class OperatorSection(Section):
         description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = parallel-beam CT, own = your own (factory or matrix).",
     )
     size: Side = Field(default=128, description="Side of the square image in pixels.")
+    width: Side | None = Field(
+        default=None, description="kspace: columns of the image, where it is not square; size then is the rows."
+    )
     mask: MaskSection = Field(default=MaskSection(), description="MRI: sampling mask.")
     coils: Count = Field(default=4, description="multicoil: number of simulated receive coils.")
+    maps: MapsSection = Field(default=MapsSection(), description="multicoil: coil maps.")
     angles: Count = Field(default=50, description="radon: number of views over 180 degrees.")
     detectors: Count | None = Field(default=None, description="radon: detector pixels; default covers the image diagonal.")
     factory: str | None = Field(
@@ -67,6 +109,11 @@ class OperatorSection(Section):
         if self.factory is None and self.arguments:
             raise ValueError("a factory where arguments are given")
         return self
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self.size, self.size if self.width is None else self.width
 
 
 class DataSection(Section):
@@ -92,6 +139,18 @@ class DataSection(Section):
     row: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
         description="Slice of a stack of k-space or images, or detector row of a sinogram; default the only one, or row 0.",
+    )
+    slices: tuple[Index, ...] = Field(default=(), description="kspace: several slices of each file, each a case.")
+    every: Count | None = Field(default=None, description="kspace: every so many-th slice of each file, each a case; 1 = all.")
+    field_of_view: Literal["shown", "read-out", "encoded"] | None = Field(
+        default=None,
+        description="kspace: shown = as the scanner shows it, read-out = cropped along the read-out only, encoded = all; default shown, of "
+        "undersampled scans read-out.",
+    )
+    truth: Literal["reconstruction", "file", "none"] | None = Field(
+        default=None,
+        description="kspace: reconstruction = of all samples, file = the file's own image, none; default reconstruction, of undersampled "
+        "scans none.",
     )
     span: Positive | None = Field(
         default=None, description="sinogram: degrees from the first view to the last, if known better than the file says."
@@ -119,6 +178,16 @@ class DataSection(Section):
             raise ValueError(f'no zero and no one where kind = "{self.kind}": they are for images')
         if self.zero is not None and self.one is not None and self.one <= self.zero:
             raise ValueError("one above zero")
+        self._only_of_kspace()
         if not self.simulated and self.noise:
             raise ValueError("no noise where the measurements are real: they bring their own")
         return self
+
+    def _only_of_kspace(self) -> None:
+        given = {key for key in ("slices", "every", "field_of_view", "truth") if getattr(self, key) not in (None, ())}
+        if self.kind != "kspace" and given:
+            raise ValueError(f'no {" and no ".join(sorted(given))} where kind = "{self.kind}": they are for k-space')
+        if sum((self.row is not None, bool(self.slices), self.every is not None)) > 1:
+            raise ValueError("one of row, slices and every")
+        if len(set(self.slices)) < len(self.slices):
+            raise ValueError("slices that differ")
