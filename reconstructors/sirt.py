@@ -22,6 +22,7 @@ from torch import Tensor
 
 from stabtest.errors import ConfigError, NetworkError
 from stabtest.operators.base import LinearOperator
+from stabtest.operators.fan_beam import FanBeam
 from stabtest.operators.identity import Identity
 from stabtest.operators.radon import Radon
 
@@ -89,7 +90,7 @@ def inverse_sums(operator: LinearOperator, *, like: Tensor) -> tuple[Tensor, Ten
     Parameters
     ----------
     operator
-        `Radon` or `Identity` on real images: what is known to have no negative entries.
+        `Radon`, `FanBeam` or `Identity` on real images: what is known to have no negative entries.
     like
         Gives precision and device.
 
@@ -104,7 +105,7 @@ def inverse_sums(operator: LinearOperator, *, like: Tensor) -> tuple[Tensor, Ten
     >>> rows.flatten(), columns.flatten()
     (tensor([1., 1.]), tensor([1., 1.]))
     """
-    if not isinstance(operator, Radon | Identity) or operator.domain.is_complex:
+    if not isinstance(operator, Radon | FanBeam | Identity) or operator.domain.is_complex:
         raise NetworkError(
             "sirt: wrong kind of scan",
             expected="an operator without negative entries on real images (CT)",

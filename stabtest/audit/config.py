@@ -68,8 +68,8 @@ class Config(Section):
     def _consistent(self) -> Self:
         is_ct = self.operator.kind == "radon"
         self._check_scan()
-        if self.data.kind == "sinogram" and not is_ct:
-            raise ValueError('[operator] kind = "radon" for a sinogram')
+        if self.data.kind == "sinogram" and not (is_ct and self.operator.geometry == "parallel"):
+            raise ValueError('[operator] kind = "radon" and geometry = "parallel" for a sinogram')
         method = self.reference.method
         if method in ("fbp", "sirt") and not is_ct:
             raise ValueError(f'[operator] kind = "radon" for the reference "{method}"')
@@ -96,7 +96,10 @@ class Config(Section):
     def _check_patterns(self) -> None:
         """See that other patterns exist for this operator and these data."""
         wanted = set(self.sampling.patterns)
+        is_fan = self.operator.kind == "radon" and self.operator.geometry != "parallel"
         possible: dict[str, tuple[str, ...]] = {"mri": get_args(Kind), "ct": get_args(Angles)}
+        if wanted and is_fan:
+            raise ValueError('[operator] geometry = "parallel" for [sampling] patterns')
         if strange := sorted(wanted - set(possible.get(self.modality, ()))):
             raise ValueError(f"[sampling] patterns that the operator can have, and not {', '.join(strange)}")
 

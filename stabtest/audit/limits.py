@@ -173,6 +173,8 @@ def _outside_training(config: Config, card: dict[str, Any]) -> list[str]:
             *found,
             f"The network was trained for another operator ({trained['kind']}) than the audited one ({operator.kind}).",
         ]
+    if operator.kind == "radon" and operator.geometry != "parallel":
+        found.append("The network was trained for a parallel beam and is audited on a fan beam.")
     if trained.get("angles") not in (None, operator.angles):
         found.append(f"The network was trained for {trained['angles']} views and is audited with {operator.angles}.")
     if "coil_seed" in trained and operator.kind == "multicoil" and operator.maps.kind != "simulated":

@@ -11,7 +11,6 @@ noise is drawn anew at the same level: no views are common.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -23,7 +22,7 @@ from torch import Tensor
 from stabtest.audit.scans import KSpaceScan, SinogramScan, ViewSelection
 from stabtest.audit.settings import Angles
 from stabtest.errors import ConfigError, DataError
-from stabtest.operators import MaskFamily, Radon, sampling_fraction
+from stabtest.operators import MaskFamily, sampling_fraction
 from stabtest.operators.mask_family import Kind
 from stabtest.stability.cases import Resampled
 
@@ -120,7 +119,7 @@ class AnglePatterns:
                 angles = np.linspace(0, LIMITED, count, endpoint=False)
             case _:
                 raise ConfigError("[sampling] patterns", expected=f"{', '.join(get_args(Angles))} (CT)", came=repr(kind))
-        operator = _at(trained, angles.tolist())
+        operator = trained.with_angles(angles.tolist())
         clean = self.scan.project(operator)
         noise = torch.from_numpy(generator.standard_normal(tuple(clean.shape))).to(clean.dtype)
         return Resampled(operator, clean + self.scan.noise_std * noise, count, 1.0)
@@ -159,7 +158,7 @@ class ViewPatterns:
                 chosen = _evenly(np.flatnonzero(angles - angles.min() < LIMITED), count)
             case _:
                 raise ConfigError("[sampling] patterns", expected=f"{', '.join(get_args(Angles))} (CT)", came=repr(kind))
-        operator = _at(self.scan.operator, angles[chosen].tolist())
+        operator = self.scan.operator.with_angles(angles[chosen].tolist())
         return Resampled(operator, self.scan.views[:, :, torch.from_numpy(chosen)], count, 1.0)
 
 
@@ -173,17 +172,3 @@ def _evenly(within: NDArray[np.intp], count: int) -> NDArray[np.intp]:
             remedy="fewer [operator] angles, or only random_angles",
         )
     return within[np.arange(count) * len(within) // count]
-
-
-def _at(operator: Radon, angles: Sequence[float]) -> Radon:
-    """The scanner of an operator at other angles."""
-    geometry = operator.geometry
-    return Radon(
-        (geometry.height, geometry.width),
-        angles,
-        geometry.detectors,
-        pixel_size=geometry.pixel_size,
-        detector_spacing=geometry.detector_spacing,
-        centre_offset=geometry.centre_offset,
-        window=operator.window,
-    )

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from stabtest.errors import ConfigError, DataError
-from stabtest.operators import Fourier, LinearOperator, Radon, sampling_fraction
+from stabtest.operators import FanBeam, Fourier, LinearOperator, Radon, sampling_fraction
 from stabtest.stability.cases import Resampled
 
 Masks = Callable[[float], Tensor]
@@ -85,31 +85,18 @@ class SinogramScan:
         Of the noise.
     """
 
-    operator: Radon
-    project: Callable[[Radon], Tensor]
+    operator: Radon | FanBeam
+    project: Callable[[Radon | FanBeam], Tensor]
     noise_std: float
     seed: int
 
     def __call__(self, views: float) -> Resampled:
-        """The measurement under ``views`` equispaced views over 180 degrees."""
+        """The measurement under ``views`` equispaced views over 180 degrees (fan beam: 360)."""
         trained = len(self.operator.angles)
-        geometry = self.operator.geometry
         is_trained = int(views) == trained
-        operator = (
-            self.operator
-            if is_trained
-            else Radon(
-                (geometry.height, geometry.width),
-                int(views),
-                geometry.detectors,
-                pixel_size=geometry.pixel_size,
-                detector_spacing=geometry.detector_spacing,
-                centre_offset=geometry.centre_offset,
-                window=self.operator.window,
-            )
-        )
+        operator = self.operator if is_trained else self.operator.with_angles(int(views))
         clean = self.project(operator)
-        noise = self.noise_std * view_noise(len(operator.angles), geometry.detectors, seed=self.seed)
+        noise = self.noise_std * view_noise(len(operator.angles), self.operator.geometry.detectors, seed=self.seed)
         return Resampled(operator, clean + noise, count=int(views), fraction=views / trained, trained=is_trained)
 
 

@@ -31,6 +31,7 @@ from stabtest.errors import ConfigError
 from stabtest.operators import (
     Averaged,
     BlockMean,
+    FanBeam,
     Fourier,
     Identity,
     LinearOperator,
@@ -96,7 +97,16 @@ def make_operator(config: Config) -> LinearOperator:
         case "multicoil":
             return MultiCoilFourier(mask_family(config)[0], coil_maps(config))
         case "radon":
-            return Radon(section.size, section.angles, section.detectors)
+            if section.geometry == "parallel":
+                return Radon(section.size, section.angles, section.detectors)
+            return FanBeam(
+                section.size,
+                section.angles,
+                section.detectors,
+                source_distance=section.source_distance,
+                detector_distance=section.detector_distance,
+                detector="flat" if section.geometry == "fan" else "curved",
+            )
         case "identity":
             return Identity((section.size, section.size))
         case "own":
@@ -215,7 +225,7 @@ def _simulate_mri(config: Config, name: str, fine: Tensor, seed: int) -> Case:
 
 def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
     operator = make_operator(config)
-    assert isinstance(operator, Radon)
+    assert isinstance(operator, Radon | FanBeam)
     clean = operator.refine(FINER).forward(fine)
     noise_std = config.data.noise * float(clean.abs().max())
     scan = SinogramScan(operator, lambda other: other.refine(FINER).forward(fine), noise_std, seed)
@@ -231,7 +241,7 @@ def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
         noise_std=noise_std,
         resample=scan,
         noiseless=clean,
-        repattern=AnglePatterns(scan, derived_seed(seed, "pattern")),
+        repattern=AnglePatterns(scan, derived_seed(seed, "pattern")) if isinstance(operator, Radon) else None,
     )
 
 

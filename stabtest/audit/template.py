@@ -44,6 +44,8 @@ _EXAMPLES = {
     ("maps", "dataset"): '"maps"',
     ("operator", "width"): "368",
     ("operator", "detectors"): "183",
+    ("operator", "source_distance"): "256.0",
+    ("operator", "detector_distance"): "128.0",
     ("operator", "factory"): '"my_scanner.py:make"',
     ("operator", "arguments"): "{ views = 30 }",
     ("operator", "matrix"): '"system_matrix.npz"',

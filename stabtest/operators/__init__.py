@@ -4,6 +4,7 @@ from stabtest.operators.base import LinearOperator, Space
 from stabtest.operators.calls import Layout
 from stabtest.operators.checks import NormEstimate, dot_test, operator_norm
 from stabtest.operators.examine import Examined, examine
+from stabtest.operators.fan_beam import FanBeam
 from stabtest.operators.fourier import FineFourier, Fourier, fft2c, ifft2c
 from stabtest.operators.identity import BlockMean, Identity
 from stabtest.operators.masks import (
@@ -28,6 +29,7 @@ __all__ = [
     "Averaged",
     "BlockMean",
     "Examined",
+    "FanBeam",
     "FineFourier",
     "FineMultiCoilFourier",
     "Fourier",

@@ -60,19 +60,23 @@ def ramp(detectors: int, spacing: float, window: Window) -> Tensor:
     n = torch.minimum(n, length - n).to(torch.float64)
     kernel = torch.where(n % 2 == 1, -1 / (math.pi * n.clamp_min(1) * spacing) ** 2, torch.zeros_like(n))
     kernel[0] = 1 / (4 * spacing**2)
-    response = torch.fft.rfft(kernel).real * spacing
+    return torch.fft.rfft(kernel).real * spacing * window_response(length, window)
+
+
+def window_response(length: int, window: Window) -> Tensor:
+    """A window alone, at the frequencies of a real signal of a length: float64 ``(length / 2 + 1,)``."""
     f = torch.linspace(0, 1, length // 2 + 1, dtype=torch.float64)
     match window:
         case "ram-lak":
-            return response
+            return torch.ones_like(f)
         case "shepp-logan":
-            return response * torch.sinc(f / 2)
+            return torch.sinc(f / 2)
         case "cosine":
-            return response * torch.cos(math.pi * f / 2)
+            return torch.cos(math.pi * f / 2)
         case "hamming":
-            return response * (0.54 + 0.46 * torch.cos(math.pi * f))
+            return 0.54 + 0.46 * torch.cos(math.pi * f)
         case "hann":
-            return response * (0.5 + 0.5 * torch.cos(math.pi * f))
+            return 0.5 + 0.5 * torch.cos(math.pi * f)
 
 
 def filter_sinogram(y: Tensor, spacing: float, window: Window) -> Tensor:

@@ -165,6 +165,19 @@ class Radon(LinearOperator):
             window=self.window,
         )
 
+    def with_angles(self, angles: int | Sequence[float], *, centre_offset: float | None = None) -> Radon:
+        """The same scanner at other angles (in degrees, or a number over half a turn)."""
+        g = self.geometry
+        return Radon(
+            (g.height, g.width),
+            angles,
+            g.detectors,
+            pixel_size=g.pixel_size,
+            detector_spacing=g.detector_spacing,
+            centre_offset=g.centre_offset if centre_offset is None else centre_offset,
+            window=self.window,
+        )
+
     def norm_bound(self) -> float:
         """``sqrt(max_i (R^T R 1)_i)``, an upper bound since ``R`` has no negative entry (Collatz and Wielandt).
 

@@ -79,7 +79,7 @@ class ParallelGeometry:
         return (index - (self.detectors - 1) / 2 - self.centre_offset) * self.detector_spacing
 
 
-def footprint_cdf(t: Reals, cosine: float, sine: float) -> Reals:
+def footprint_cdf(t: Reals, cosine: float | Reals, sine: float | Reals) -> Reals:
     """Fraction of a unit square's area (middle at 0) with ``x cos + y sin <= t``.
 
     Parameters
@@ -87,7 +87,7 @@ def footprint_cdf(t: Reals, cosine: float, sine: float) -> Reals:
     t
         Any shape, in sides of the square.
     cosine, sine
-        Of the view angle.
+        Of the view angle; one, or one for each ``t``.
 
     Returns
     -------
@@ -99,12 +99,13 @@ def footprint_cdf(t: Reals, cosine: float, sine: float) -> Reals:
     >>> footprint_cdf(np.array([-0.5, 0.0, 0.25, 0.5]), 1.0, 0.0)
     array([0.  , 0.5 , 0.75, 1.  ])
     """
-    wide, narrow = max(abs(cosine), abs(sine)), min(abs(cosine), abs(sine))
+    wide, narrow = np.maximum(np.abs(cosine), np.abs(sine)), np.minimum(np.abs(cosine), np.abs(sine))
     outer, inner = (wide + narrow) / 2, (wide - narrow) / 2
     s = np.minimum(np.abs(t), outer)
     upper = 0.5 + s / wide
-    if narrow > 1e-12:  # below, the shadow is a box and the flank, of width zero, is a division by zero
-        upper = np.where(s > inner, 1 - (outer - s) ** 2 / (2 * wide * narrow), upper)
+    # Where it is narrower than this the shadow is a box; its flank, of width zero, would be a division by zero.
+    flank = np.maximum(narrow, 1e-12)
+    upper = np.where((s > inner) & (narrow > 1e-12), 1 - (outer - s) ** 2 / (2 * wide * flank), upper)
     upper = np.minimum(upper, 1.0)
     return np.where(t >= 0, upper, 1 - upper)
 
@@ -113,7 +114,7 @@ def _view(geometry: ParallelGeometry, angle: float) -> sparse.csr_array:
     """Rows of one view, CSR ``(detectors, H W)``."""
     p, d = geometry.pixel_size, geometry.detector_spacing
     # Degrees are reduced first so that 90 and 180 give exact axes.
-    cosine, sine = _cos_sin(angle)
+    cosine, sine = cos_sin(angle)
     x = (np.arange(geometry.width) - (geometry.width - 1) / 2) * cosine
     y = ((geometry.height - 1) / 2 - np.arange(geometry.height)) * sine
     middle = (y[:, None] + x[None, :]).ravel()  # in pixels
@@ -133,7 +134,7 @@ def _view(geometry: ParallelGeometry, angle: float) -> sparse.csr_array:
     return sparse.csr_array((area[keep], (rows[keep], pixels[keep])), shape=shape)
 
 
-def _cos_sin(angle: float) -> tuple[float, float]:
+def cos_sin(angle: float) -> tuple[float, float]:
     """Cosine and sine of degrees, exact at multiples of 90."""
     quarter, rest = divmod(angle, 90.0)
     c, s = math.cos(math.radians(rest)), math.sin(math.radians(rest))

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from stabtest.errors import SearchError
-from stabtest.operators import FineFourier, FineMultiCoilFourier, Fourier, MultiCoilFourier, Radon
+from stabtest.operators import FanBeam, FineFourier, FineMultiCoilFourier, Fourier, MultiCoilFourier, Radon
 from stabtest.operators.base import LinearOperator, Space
 
 
@@ -211,7 +211,7 @@ def views(operator: LinearOperator, indices: Sequence[int]) -> Tensor:
     >>> views(Radon(8, 5), [0, 3])[0].any(1)
     tensor([ True, False, False,  True, False])
     """
-    if not isinstance(operator, Radon):
+    if not isinstance(operator, Radon | FanBeam):
         raise SearchError("region: views", expected="a Radon operator", came=type(operator).__name__)
     count = len(operator.angles)
     wrong = [index for index in indices if not 0 <= index < count]

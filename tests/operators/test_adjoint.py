@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stabtest.errors import OperatorError
 from stabtest.operators import (
+    FanBeam,
     Fourier,
     Identity,
     MatrixMap,
@@ -49,6 +50,10 @@ OPERATORS = {
     "radon rectangle": Radon((9, 14), [3.0, 40.0, 41.0, 170.0, 255.0], 23, pixel_size=0.7, centre_offset=1.3),
     "radon coarse bins": Radon(16, 12, detector_spacing=2.5),
     "radon fine": Radon(9, 7).refine(2),
+    "fan": FanBeam((9, 14), 12),
+    "fan arc": FanBeam(15, 7, 20, detector="curved", centre_offset=0.7, window="hann"),
+    "fan part of a turn": FanBeam(8, [0.0, 30.0, 75.0], pixel_size=0.5, detector_spacing=2.0),
+    "fan fine": FanBeam(9, 7, detector="curved").refine(2),
     "own": own(15, 4, 7),
     "own complex": own(30, 4, 5, is_complex=True),
     "own fine": own(15, 4, 5, is_complex=True).refine(3),

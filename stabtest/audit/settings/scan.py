@@ -77,7 +77,7 @@ class OperatorSection(Section):
 
     kind: Literal["fourier", "multicoil", "radon", "identity", "own"] = Field(
         default="fourier",
-        description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = parallel-beam CT, own = your own (factory or matrix).",
+        description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = CT, own = your own (factory or matrix).",
     )
     size: Side = Field(default=128, description="Side of the square image in pixels.")
     width: Side | None = Field(
@@ -86,8 +86,18 @@ class OperatorSection(Section):
     mask: MaskSection = Field(default=MaskSection(), description="MRI: sampling mask.")
     coils: Count = Field(default=4, description="multicoil: number of simulated receive coils.")
     maps: MapsSection = Field(default=MapsSection(), description="multicoil: coil maps.")
-    angles: Count = Field(default=50, description="radon: number of views over 180 degrees.")
+    angles: Count = Field(default=50, description="radon: number of views over 180 degrees (fan beam: 360).")
     detectors: Count | None = Field(default=None, description="radon: detector pixels; default covers the image diagonal.")
+    geometry: Literal["parallel", "fan", "fan-curved"] = Field(
+        default="parallel",
+        description="radon: parallel beam over 180 degrees; fan beam over 360 degrees with a flat or a curved detector.",
+    )
+    source_distance: Positive | None = Field(
+        default=None, description="fan beam: from the source to the rotation axis in pixels; default twice the size."
+    )
+    detector_distance: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="fan beam: from the axis to the detector in pixels; default half of source_distance."
+    )
     factory: str | None = Field(
         default=None,
         description='own: "module:factory" or "path/to/file.py:factory" that makes an object with forward(x) and adjoint(y).',
@@ -99,6 +109,14 @@ class OperatorSection(Section):
         default=None,
         description="own: what it takes: (B, 1, H, W), (H, W), (H W,) or two real channels; found by trying if not given.",
     )
+
+    @model_validator(mode="after")
+    def _fan(self) -> Self:
+        if self.geometry != "parallel" and self.source_distance is not None and self.source_distance <= self.size / 2**0.5:
+            raise ValueError(
+                f"source_distance above {self.size / 2**0.5:.1f}, half the diagonal: the source is outside of the image"
+            )
+        return self
 
     @model_validator(mode="after")
     def _own(self) -> Self:

@@ -19,10 +19,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stabtest.operators import Radon
+from stabtest.operators import FanBeam, Radon
 
 
-def other_angles(operator: Radon, *, jitter: float = 0.0, stretch: float = 0.0, generator: torch.Generator) -> Radon:
+def other_angles(
+    operator: Radon | FanBeam, *, jitter: float = 0.0, stretch: float = 0.0, generator: torch.Generator
+) -> Radon | FanBeam:
     """The same scan with other view angles.
 
     Parameters
@@ -45,10 +47,10 @@ def other_angles(operator: Radon, *, jitter: float = 0.0, stretch: float = 0.0, 
     first = operator.angles[0]
     errors = jitter * torch.randn(len(operator.angles), generator=generator, dtype=torch.float64)
     angles = [angle + stretch * (angle - first) + error for angle, error in zip(operator.angles, errors.tolist())]
-    return _like(operator, angles, operator.geometry.centre_offset)
+    return operator.with_angles(angles)
 
 
-def other_centre(operator: Radon, bins: float) -> Radon:
+def other_centre(operator: Radon | FanBeam, bins: float) -> Radon | FanBeam:
     """The same scan with the rotation axis ``bins`` further to the right on the detector.
 
     Examples
@@ -56,7 +58,7 @@ def other_centre(operator: Radon, bins: float) -> Radon:
     >>> other_centre(Radon(8, 4), 0.5).geometry.centre_offset
     0.5
     """
-    return _like(operator, list(operator.angles), operator.geometry.centre_offset + bins)
+    return operator.with_angles(operator.angles, centre_offset=operator.geometry.centre_offset + bins)
 
 
 def unlike_detectors(sinogram: Tensor, *, gain: float = 0.0, offset: float = 0.0, generator: torch.Generator) -> Tensor:
@@ -81,16 +83,3 @@ def unlike_detectors(sinogram: Tensor, *, gain: float = 0.0, offset: float = 0.0
     """
     drawn = torch.randn(sinogram.shape[-1], generator=generator, dtype=torch.float64).to(sinogram)
     return drawn * (gain * sinogram + offset * sinogram.abs().max())
-
-
-def _like(operator: Radon, angles: list[float], centre_offset: float) -> Radon:
-    g = operator.geometry
-    return Radon(
-        (g.height, g.width),
-        angles,
-        g.detectors,
-        pixel_size=g.pixel_size,
-        detector_spacing=g.detector_spacing,
-        centre_offset=centre_offset,
-        window=operator.window,
-    )

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from stabtest.errors import ConfigError, DataError
-from stabtest.operators import Fourier, MultiCoilFourier, Radon
+from stabtest.operators import FanBeam, Fourier, MultiCoilFourier, Radon
 from stabtest.stability.cases import Case
 from stabtest.stability.shift import ct_scans, mri_scans
 from stabtest.stability.shift.scene import Scene
@@ -165,7 +165,7 @@ class ScanShift:
                 cartesian = isinstance(operator, Fourier | MultiCoilFourier)
                 return None if cartesian else "the operator has no phase-encoding lines"
             case "angle_jitter" | "angle_stretch" | "centre" | "detector_gain" | "detector_offset":
-                return None if isinstance(operator, Radon) else "the operator is no Radon transform"
+                return None if isinstance(operator, Radon | FanBeam) else "the operator is no Radon transform"
             case "receiver_phase":
                 return None if operator.domain.is_complex and operator.range.is_complex else "images are real"
             case "receiver_gain":
@@ -203,7 +203,7 @@ class ScanShift:
             return _receiver(same, self.kind, self.size)
         if isinstance(operator, Fourier | MultiCoilFourier):
             return self._mri(scene, same, operator, seed, generator)
-        assert isinstance(operator, Radon)
+        assert isinstance(operator, Radon | FanBeam)
         return self._ct(scene, same, operator, generator)
 
     def _mri(
@@ -238,7 +238,7 @@ class ScanShift:
                 told = mri_scans.other_maps(maps, self.size, seed=seed)
         return replace(same, operator=MultiCoilFourier(operator.mask, told))
 
-    def _ct(self, scene: Scene, same: Shifted, operator: Radon, generator: torch.Generator) -> Shifted:
+    def _ct(self, scene: Scene, same: Shifted, operator: Radon | FanBeam, generator: torch.Generator) -> Shifted:
         y = same.measurement
         match self.kind:
             case "detector_gain":
