@@ -21,9 +21,11 @@ from stabtest.operators.masks import (
 )
 from stabtest.operators.matrix import MatrixMap
 from stabtest.operators.multicoil import FineMultiCoilFourier, MultiCoilFourier
+from stabtest.operators.noncartesian import NonCartesian
 from stabtest.operators.own import Averaged, OwnOperator
 from stabtest.operators.radon import Radon
 from stabtest.operators.solvers import Solution, conjugate_gradient
+from stabtest.operators.trajectories import spiral, spokes
 
 __all__ = [
     "Averaged",
@@ -40,6 +42,7 @@ __all__ = [
     "MaskFamily",
     "MatrixMap",
     "MultiCoilFourier",
+    "NonCartesian",
     "NormEstimate",
     "OwnOperator",
     "Radon",
@@ -58,5 +61,7 @@ __all__ = [
     "poisson_disc",
     "radial",
     "sampling_fraction",
+    "spiral",
+    "spokes",
     "variable_density",
 ]
