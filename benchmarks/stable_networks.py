@@ -1,9 +1,9 @@
 """``python -m benchmarks.stable_networks``: what training for stability does to the worst case, at the same quality or not.
 
-The U-Net of the zoo, and the same network trained on with more noise, trained on with adversarial perturbations, and with layers of norm 1,
-on the same phantoms (seeds of audits, never trained on): PSNR without perturbation, the largest relative change of the image that the search of
-an audit finds with its default budget, and that of total variation. Means over the phantoms. What a search finds is a lower bound of the worst
-case, for all of them.
+The U-Net of the zoo, the same network trained on with more noise, trained on with adversarial perturbations, and with layers of norm 1, and
+plug-and-play with a 1-Lipschitz denoiser, on the same phantoms (seeds of audits, never trained on): PSNR without perturbation, the largest relative
+change of the image that the search of an audit finds with its default budget, and that of total variation. Means over the phantoms. What a search
+finds is a lower bound of the worst case, for all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stabtest.metrics import psnr
 from stabtest.stability import WorstCaseTest
 from stabtest.stability.cases import Case, Method
 
-NETWORKS = ("unet-mri", "unet-mri-jittered", "unet-mri-adversarial", "unet-mri-spectral")
+NETWORKS = ("unet-mri", "unet-mri-jittered", "unet-mri-adversarial", "unet-mri-spectral", "pnp-mri")
 SCAN = {
     "operator": {
         "kind": "fourier",
@@ -31,7 +31,7 @@ SCAN = {
 
 
 def configured(name: str) -> Config:
-    """The scan that all four were trained for."""
+    """The scan that they were all trained for."""
     return Config.model_validate({"network": {"zoo": name}, **SCAN})
 
 
@@ -53,15 +53,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--radii", type=float, nargs="+", default=[0.01, 0.05])
     parser.add_argument("--evaluations", type=int, default=60)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME")
     parser.add_argument("--without-tv", action="store_true", help="total variation takes most of the time")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     test = WorstCaseTest(radii=tuple(arguments.radii), evaluations=arguments.evaluations, further_ways=0.0)
-    config = configured(NETWORKS[0])
+    config = configured(arguments.networks[0])
     cases = [make_case(config, index) for index in range(arguments.images)]
     print(f"| method | PSNR, dB | {' | '.join(f'change at {radius:g}' for radius in test.radii)} |")
     print("|---|" + "---|" * (1 + len(test.radii)))
-    for name in NETWORKS:
+    for name in arguments.networks:
         print(line(load_subjects(configured(name))[0].method, cases, test), flush=True)
     if not arguments.without_tv:
         print(line(load_reference(config).method, cases, test), flush=True)

@@ -10,7 +10,9 @@ from stabtest.errors import NetworkError
 if TYPE_CHECKING:
     from torch import nn
 
-Architecture = Literal["unet", "cascade", "automap", "dncnn", "learned-primal-dual", "itnet", "modl", "variational", "varnet"]
+Architecture = Literal[
+    "unet", "cascade", "automap", "dncnn", "learned-primal-dual", "itnet", "modl", "variational", "varnet", "plug-and-play"
+]
 
 
 def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
@@ -70,6 +72,10 @@ def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
             from reconstructors.varnet import VarNet
 
             return VarNet(**settings)
+        case "plug-and-play":
+            from reconstructors.plug_and_play import PlugAndPlay
+
+            return PlugAndPlay(**settings)
         case _:
             known = ", ".join(get_args(Architecture))
             raise NetworkError("zoo: architecture", expected=f"one of {known}", came=repr(architecture))

@@ -13,7 +13,9 @@ from pathlib import Path
 import reconstructors
 from experiments.training.evaluate import evaluate, round_weights, write
 from experiments.training.recipes import RECIPES
+from experiments.training.ridge import choose_scale
 from experiments.training.train import train
+from reconstructors.plug_and_play import PlugAndPlay
 
 
 def main() -> None:
@@ -28,7 +30,8 @@ def main() -> None:
     folder = arguments.folder or Path("runs") / recipe.name
     network = train(recipe, folder, threads=arguments.threads)
     round_weights(network, recipe)
-    metrics = evaluate(network, recipe)
+    metrics = choose_scale(network, recipe) if isinstance(network, PlugAndPlay) else {}
+    metrics |= evaluate(network, recipe)
     write(network, recipe, folder, metrics, to=arguments.to, threads=arguments.threads)
     print(json.dumps(metrics, indent=1))
 

@@ -60,6 +60,10 @@ DESCRIPTIONS = {
     "MRI with 8 coils of known sensitivities and 4x undersampling, trained on head phantoms.",
     "vn-mri-coils": "Variational network (Hammernik et al. 2018) with linear splines as activations and fewer, smaller filters, Cartesian MRI "
     "with 8 coils of known sensitivities and 4x undersampling, trained on head phantoms.",
+    "pnp-mri": "Plug-and-play with a 1-Lipschitz denoiser, a learned convex ridge (Goujon et al. 2023; Ryu et al. 2019), single-coil Cartesian MRI "
+    "with 4x undersampling; the denoiser was trained on head phantoms.",
+    "pnp-ct": "Plug-and-play with a 1-Lipschitz denoiser, a learned convex ridge (Goujon et al. 2023; Ryu et al. 2019), CT with 50 parallel "
+    "views; the denoiser was trained on random ellipses.",
     "varnet-mri-coils": "End-to-end VarNet (Sriram et al. 2020) without its estimation of coil maps, projected onto scans of one image, with fewer "
     "and smaller U-Nets, Cartesian MRI with 8 coils of known sensitivities and 4x undersampling, trained on head phantoms.",
 }
@@ -189,6 +193,9 @@ def _particulars(recipe: Recipe) -> dict[str, str]:
         found["adversary"] = (
             f"projected gradient ascent, {recipe.attack_steps} steps from a random start, radius {recipe.attack_radius:g} of the input's norm"
         )
+    if recipe.denoises is not None:
+        found["task"] = f"to denoise images with Gaussian noise of {recipe.denoises:g} of their largest value"
+        found["filters"] = "joint norm at most 1: estimated in training, certified in the weights"
     if recipe.norm_limit is not None:
         found["layers"] = f"norm of each at most {recipe.norm_limit:g}: estimated in training, certified in the weights"
     return found

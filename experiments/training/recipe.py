@@ -63,6 +63,8 @@ class Recipe:
     attack_steps: int = 3
     norm_limit: float | None = None
     """Largest norm of a layer (`experiments.training.spectral`); without one: any."""
+    denoises: float | None = None
+    """For plug-and-play: what is trained is the denoiser, on truths with noise of this standard deviation, over their largest modulus."""
     full_precision_from: float = 0.85
     """Share of the steps after which training leaves bfloat16 for float32."""
     tv_weights: tuple[float, ...] = field(default=())

@@ -17,6 +17,8 @@ _COILS: dict[str, object] = {**_CARTESIAN, "kind": "multicoil", "coils": 8, "coi
 """The coils are those that an audit with 8 coils and the seed 0 simulates."""
 _TV_WEIGHTS_MRI = (1e-3, 2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2)
 _TV_WEIGHTS_CT = (5e-4, 7e-4, 1e-3, 1.3e-3, 1.5e-3, 1.8e-3, 2.2e-3, 3e-3)
+_TV_CHOSEN_CT = (1.3e-3,)
+"""What was chosen of them on the tuning phantoms of `fbpconvnet-ell50`, for further networks of the same scan."""
 _TV_WEIGHTS_COILS = (3e-4, 5e-4, 8e-4, 1.2e-3, 1.8e-3, 2.7e-3)
 
 _MRI: dict[str, Any] = {
@@ -213,6 +215,31 @@ RECIPES = {
             batch=1,
             learning_rate=0.008,
             full_precision_from=0.0,
+        ),
+        Recipe(
+            name="pnp-mri",
+            **{**_MRI, "images": 800},
+            channels="native",
+            network={"filters": 16, "size": 5, "steps": 10, "iterations": 100},
+            steps=1000,
+            architecture="plug-and-play",
+            takes="measurements+operator",
+            denoises=0.02,
+            batch=2,
+            learning_rate=0.005,
+            weight_decay=0.0,
+        ),
+        Recipe(
+            name="pnp-ct",
+            **{**_CT, "images": 800, "tv_weights": _TV_CHOSEN_CT},
+            network={"filters": 16, "size": 5, "steps": 10, "iterations": 100},
+            steps=1000,
+            architecture="plug-and-play",
+            takes="measurements+operator",
+            denoises=0.02,
+            batch=2,
+            learning_rate=0.005,
+            weight_decay=0.0,
         ),
         Recipe(
             name="varnet-mri-coils",

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from experiments.training.data import Images, add_noise, augment, simulate
 from experiments.training.objectives import make_objective
 from experiments.training.recipe import TRAINING_SEED, Recipe
+from experiments.training.ridge import limit_ridge, settle_ridge
 from experiments.training.robust import worst_input
 from experiments.training.spectral import limit_norms, settle, start_isometric
 from experiments.training.start import start_from
 from reconstructors.architectures import build
 from reconstructors.layout import largest, split
+from reconstructors.plug_and_play import PlugAndPlay
 from stabtest.operators.base import LinearOperator
 
 CHECKPOINT_EVERY = 500
@@ -37,11 +39,18 @@ def to_channels(image: Tensor) -> Tensor:
 def make_batch(
     recipe: Recipe, operator: LinearOperator, images: Images, *, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Network input (image channels or complex measurements) and target ``(B, C, H, W)`` of one training step."""
+    """Network input (image channels or complex measurements) and target ``(B, C, H, W)`` of one training step.
+
+    A denoiser of real images has the real parts of the truths with noise, whose global phase is random.
+    """
     chosen = torch.randint(0, len(images.truth), (recipe.batch,), generator=generator)
     truth, measurement = images.truth[chosen], images.measurement[chosen]
     if recipe.modality == "mri":
         truth = augment(truth, generator=generator)
+    if recipe.denoises is not None:
+        target = (truth / largest(truth)).real
+        return target + recipe.denoises * torch.randn(target.shape, generator=generator), target
+    if recipe.modality == "mri":
         measurement = operator.forward(truth)
     y = add_noise(measurement, truth, recipe, operator, generator=generator, jittered=True)
     start = operator.pseudo_inverse(y)
@@ -52,7 +61,9 @@ def make_batch(
 
 
 def apply(network: nn.Module, recipe: Recipe, source: Tensor, operator: LinearOperator) -> Tensor:
-    """The network's image as real channels ``(B, C, H, W)``."""
+    """The network's image as real channels ``(B, C, H, W)``; of plug-and-play that of its denoiser."""
+    if isinstance(network, PlugAndPlay):
+        return network.denoiser(source.contiguous(memory_format=torch.channels_last))
     if recipe.takes == "pseudo_inverse":
         return network(source.contiguous(memory_format=torch.channels_last))
     size = largest(operator.pseudo_inverse(source)) if recipe.scale == "max" else torch.ones(1)
@@ -68,6 +79,8 @@ def initial(recipe: Recipe) -> nn.Module:
     if recipe.norm_limit is not None:
         start_isometric(network)
         limit_norms(network, limit=recipe.norm_limit)
+    if isinstance(network, PlugAndPlay):
+        limit_ridge(network.denoiser)
     return network.to(memory_format=torch.channels_last).train()
 
 
@@ -168,4 +181,6 @@ def train(recipe: Recipe, folder: Path, *, threads: int = 1, only_steps: int | N
                 partial.replace(checkpoint)
     if recipe.norm_limit is not None:
         settle(network, limit=recipe.norm_limit)
+    if isinstance(network, PlugAndPlay):
+        settle_ridge(network.denoiser)
     return network.eval()

@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from experiments.training import ridge
 from experiments.training import train as training
 from experiments.training.data import add_noise, simulate
-from experiments.training.evaluate import round_weights, write
+from experiments.training.evaluate import held_out, round_weights, write
+from experiments.training.recipe import TUNING_SEED
 from experiments.training.recipes import RECIPES
 from reconstructors.architectures import build
 from stabtest import tensors
@@ -29,6 +31,7 @@ SMALL = {
     "modl": {"repetitions": 2, "layers": 2, "width": 4},
     "variational": {"stages": 2, "filters": 3, "size": 3},
     "varnet": {"cascades": 2, "width": 4, "depth": 2},
+    "plug-and-play": {"filters": 4, "size": 5, "steps": 2, "iterations": 3},
 }
 TINY = {
     name: dataclasses.replace(
@@ -48,7 +51,9 @@ def test_resumed_run_equals_uninterrupted_run(name, tmp_path, monkeypatch):
         torch.testing.assert_close(parts.state_dict()[key], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", [name for name, recipe in TINY.items() if recipe.takes == "measurements+operator"])
+@pytest.mark.parametrize(
+    "name", [name for name, recipe in TINY.items() if recipe.takes == "measurements+operator" and recipe.denoises is None]
+)
 def test_networks_that_take_measurements_are_given_those_of_the_target(name):
     recipe = dataclasses.replace(TINY[name], batch=16)
     operator = recipe.build_operator()
@@ -62,6 +67,32 @@ def test_networks_that_take_measurements_are_given_those_of_the_target(name):
         noise = (source - operator.forward(truth))[:, :, operator.mask] / truth.abs().amax((2, 3))[..., None]
         assert (source[:, :, ~operator.mask] == 0).all()
     assert noise.abs().square().mean().sqrt().item() == pytest.approx(recipe.noise, rel=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in TINY.items() if recipe.denoises is not None])
+def test_a_denoiser_is_given_real_images_with_the_stated_noise(name):
+    recipe = dataclasses.replace(TINY[name], batch=16)
+    operator = recipe.build_operator()
+    images = simulate(recipe, operator, first_seed=1, count=4)
+    source, target = training.make_batch(recipe, operator, images, generator=torch.Generator().manual_seed(0))
+    assert not target.is_complex()
+    assert target.abs().max() <= 1 + 1e-6
+    assert (source - target).std().item() == pytest.approx(recipe.denoises, rel=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in TINY.items() if recipe.denoises is not None])
+def test_scale_of_a_denoiser_is_the_best_of_the_candidates_on_phantoms_of_its_own(name, monkeypatch):
+    monkeypatch.setattr(ridge, "SCALES", {name[4:]: (0.01, 1.0, 30.0)})
+    monkeypatch.setattr(ridge, "LONGER", 2)
+    recipe, seeds = TINY[name], []
+    monkeypatch.setattr(ridge, "held_out", lambda *a, seed, count: seeds.append(seed) or held_out(*a, seed=seed, count=count))
+    torch.manual_seed(0)
+    network = build(recipe.architecture, recipe.network).eval()
+    found = ridge.choose_scale(network, recipe, count=2)["scale"]
+    scores = {float(scale): score for scale, score in found["tuning_psnr_by_scale"].items()}
+    assert seeds == [TUNING_SEED]
+    assert found["chosen"] == max(scores, key=scores.get) == pytest.approx(network.scale.item())
+    assert len(set(scores.values())) == 3
 
 
 @pytest.mark.parametrize("name", TINY)
