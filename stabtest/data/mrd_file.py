@@ -270,7 +270,7 @@ def _whitened(
         ) from error
     dwell = float(np.median(head["sample_time_us"][scans])), float(np.median(head["sample_time_us"][own]))
     ratio = float(np.sqrt(dwell[0] / dwell[1])) if min(dwell) > 0 else 1.0
-    deviations = np.sqrt(np.diag(covariance).real)
+    deviations = np.sqrt(np.real(np.diag(covariance)))
     correlation = np.abs(covariance / np.outer(deviations, deviations) - np.eye(channels)).max()
     said = (
         f"whitened with the covariance of {count} samples of the noise scan: standard deviations of the coils from {deviations.min():.3g} to "

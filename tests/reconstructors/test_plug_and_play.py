@@ -112,7 +112,7 @@ def test_layer_by_layer_bound_of_one_step_is_one(denoiser, generator):
         def forward(self, x):
             return x - denoiser.gradient(x, denoiser.weight)
 
-    bound = lipschitz(Step().eval(), torch.zeros(1, 1, 8, 8, dtype=torch.float64), seconds=0.5, generator=generator)
+    bound = lipschitz(Step().eval(), torch.zeros(1, 1, 8, 8, dtype=torch.float64), seconds=4.0, generator=generator)
     assert bound.bounds[0].upper == pytest.approx(2, rel=1e-3)
     assert 1 - 1e-9 <= bound.upper <= 1.002
     assert bound.status == "certified"
