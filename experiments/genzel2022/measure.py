@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "published": {
         "images": 1,
-        "evaluations": 20,
+        "evaluations": 100,
         "draws": 4,
         "radii": {"mri": [0.08]},
         "networks": {"mri": _NETWORKS["mri"]},

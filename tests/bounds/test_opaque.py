@@ -15,6 +15,7 @@ from stabtest.bounds.lipschitz import lipschitz
 from stabtest.bounds.positive import positive_bound
 from stabtest.errors import BoundsError
 from stabtest.operators import MultiCoilFourier, Radon, cartesian_gaussian
+from stabtest.operators.own import OwnOperator
 from stabtest.operators.solvers import conjugate_gradient
 from stabtest.phantoms import coil_maps
 
@@ -69,6 +70,24 @@ def test_maps_of_a_model_have_their_norms(radon, dense):
     bound = lipschitz(Normal(), image(), constants=(radon,), seconds=2.0)
     norm = torch.linalg.matrix_norm(dense, 2).item()
     assert norm**4 <= bound.upper <= 1.1 * norm**4
+
+
+def test_an_operator_of_the_users_own_is_bounded_by_its_products(dense):
+    class Scanner:
+        """Takes and gives NumPy arrays of one image."""
+
+        matrix = dense.numpy()
+
+        def forward(self, x):
+            return self.matrix @ x.reshape(-1)
+
+        def adjoint(self, y):
+            return (self.matrix.T @ y).reshape(SIDE, SIDE)
+
+    operator = OwnOperator(Scanner(), (SIDE, SIDE))
+    bound = lipschitz(Normal(), image(), constants=(operator,), jacobian_steps=3)
+    norm = torch.linalg.matrix_norm(dense, 2).item()
+    assert norm**4 * 0.999 <= bound.upper <= 1.1 * norm**4
 
 
 def test_maps_without_written_weights_have_no_absolute_values(radon):
