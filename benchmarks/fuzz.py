@@ -235,7 +235,7 @@ SUBJECTS: dict[str, Subject] = {
     "image, DICOM": Subject(lambda: [_dicom()], lambda path: (data.patient_numbers([path]), data.read_image(path)), ".dcm"),
     "image, NIfTI": Subject(lambda: [_nifti(".nii")], data.read_image, ".nii"),
     "image, NIfTI gz": Subject(lambda: [_nifti(".nii.gz")], data.read_image, ".nii.gz"),
-    "mask": Subject(lambda: [_saved(np.ones(8)), _saved(np.eye(8, dtype=bool))], lambda path: read_mask(path, 8), ".npy"),
+    "mask": Subject(lambda: [_saved(np.ones(8)), _saved(np.eye(8, dtype=bool))], lambda path: read_mask(path, (8, 8)), ".npy"),
     "weights": Subject(_weights, lambda path: networks.load_weights(_network(), path), ".bin"),
     "program": Subject(_programs, lambda path: networks.load_executable(path, trusted=False), ".pt"),
     "witness": Subject(_witness, load_witness, ".npz"),
