@@ -29,6 +29,7 @@ NETWORKS = {
     "dagan-mri": "DAGAN",
     "vn-mri-coils": "MRI-VN",
     "fbpconvnet-ell50": "Ell 50",
+    "fbpconvnet-med50": "Med 50",
 }
 """Of the zoo, and that of the paper whose architecture each follows."""
 FIXED_SAMPLES = ("automap-mri",)

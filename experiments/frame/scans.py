@@ -76,7 +76,8 @@ def scan_of(name: str, *, noise: float | None = None) -> Config:
         }
         if operator.get("coils"):
             section |= {"kind": "multicoil", "coils": operator["coils"]}
-    phantom = "ellipses" if kind == "radon" else "head"
+    trained_on = card["training"]["data"]  # "2500 chest phantoms, seeds ..."
+    phantom = next(which for which in ("head", "ellipses", "chest") if f" {which} phantoms" in trained_on)
     level = card["noise_level"] if noise is None else noise
     return Config.model_validate(
         {

@@ -18,6 +18,7 @@ from experiments.frame import scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Pieces
 from experiments.lecture_cnn.training import train
+from experiments.training import segmentation
 from reconstructors import zoo
 from reconstructors.lecture.texture import TextureDiscriminator
 from reconstructors.lecture.unet import LectureUNet
@@ -50,6 +51,7 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
     _limit(values, settings, pieces)
     _handmade(values, settings, pieces)
     _textures(values, arrays)
+    _segment(values, settings)
     _threshold(values)
     return Measured(values, arrays)
 
@@ -159,6 +161,14 @@ def _textures(values: dict[str, list[float]], arrays: dict[str, Any]) -> None:
         arrays |= {"texture.mosaic": mosaic[0].numpy(), "texture.score": score.numpy(), "texture.inside": inside.numpy()}
     values["accuracy.texture"] = accuracy
     _bound(values, "texture", network, torch.zeros(1, 1, 64, 64))
+
+
+def _segment(values: dict[str, list[float]], settings: dict[str, Any]) -> None:
+    """Means of IoU over drawn cells: the zoo's U-Net, and the best threshold of each image."""
+    with torch.no_grad():
+        scores: Any = segmentation.evaluate(_zoo("lecture-unet-cells"), count=settings["images"])["iou"]
+    for name, label in (("network", "unet"), ("threshold", "threshold")):
+        values |= {f"iou.{label}.{kind}": [score] for kind, score in scores[name].items()}
 
 
 def _field(angle: float, *, seed: int, side: int = 128) -> Tensor:
