@@ -25,13 +25,14 @@ def _losses(measured: Measured, names: list[str]) -> Figure:
         axes[0].bar(places + 0.27 * (k - 1), heights, 0.25, label=label, color=colour)
     axes[0].set_xticks(places, names, rotation=20, fontsize=8)
     axes[0].set_ylabel("SSIM")
-    axes[0].set_ylim(0, 1)
+    axes[0].set_ylim(0, 1.15)
+    axes[0].set_yticks(np.arange(6) / 5)
     axes[0].legend(fontsize=8, ncols=3)
     for name in names:
         point = [float(np.mean(measured.values[f"{key}.{name}"])) for key in ("psnr", "feature")]
         axes[1].plot(*point, "o", color="#0072b2")
         axes[1].annotate(name, (point[0], point[1]), xytext=(5, 3), textcoords="offset points", fontsize=8)
-    axes[1].margins(x=0.2, y=0.12)
+    axes[1].margins(x=0.25, y=0.12)
     axes[1].set_xlabel("PSNR, dB")
     axes[1].set_ylabel("contrast of small lesions that comes back")
     axes[1].grid(alpha=0.3)
