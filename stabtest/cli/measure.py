@@ -1,0 +1,134 @@
+"""Commands that measure: ``demo``, ``check``, ``audit``, ``bound``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stabtest.cli.guard import FAILED, INCOMPLETE, WRONG, Debug, guarded
+from stabtest.cli.options import ConfigFile, Device, Scheduler, Workers
+from stabtest.cli.prepare import open_console, plan_from
+from stabtest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stabtest.audit.plan import Plan
+
+BOUND_SECONDS = 300.0
+"""Time that ``stabtest bound`` gives to bounds below the product of the layers."""
+
+
+@guarded
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the reports go.")] = Path("stabtest-demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller audit, in under a minute.")] = False,
+    workers: Workers = 2,
+    debug: Debug = False,
+) -> int:
+    """Audit the shipped MRI and the shipped CT network on simulated data and write both reports."""
+    from stabtest.audit import load_config, make_plan
+
+    folder = Path(__file__).resolve().parents[1] / "audit" / "demo"
+    status = 0
+    for name in ("mri", "ct"):
+        file = folder / (f"{name}-quick.toml" if quick else f"{name}.toml")
+        plan = make_plan(load_config(file), command="stabtest demo" + (" --quick" if quick else ""))
+        status = max(status, _audit(plan, out / name, workers))
+    return status
+
+
+@guarded
+def check(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> int:
+    """Load network and data and run the gates: shapes, adjoint, gradient, determinism, accuracy. No search."""
+    from stabtest.audit.conduct import one_thread
+    from stabtest.audit.gates import run_gates
+    from stabtest.cli.tables import print_gates
+
+    plan = plan_from(config, device=device, seed=None, command=f"stabtest check {config.name}")
+    with one_thread():
+        gates = run_gates(plan)
+    print_gates(gates, open_console())
+    failed = [f"{gate.name} of {gate.subject}" for gate in gates if not gate.passed]
+    if failed:
+        typer.echo(f"stabtest: {len(failed)} gate(s) failed: {', '.join(failed)}", err=True)
+        return WRONG
+    typer.echo(f"Every gate holds. The audit has {len(plan.units)} units: stabtest audit {config}")
+    return 0
+
+
+@guarded
+def audit(
+    config: ConfigFile,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder; default CONFIG-audit here.")] = None,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    device: Device = "cpu",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Instead of the configuration's.")] = None,
+    debug: Debug = False,
+) -> int:
+    """Run an audit, or go on with one, and write report.json and report.html."""
+    command = f"stabtest audit {config.name}" + (f" --seed {seed}" if seed is not None else "")
+    if scheduler is not None and workers:
+        raise ConfigError(
+            "--workers",
+            expected="none beside --scheduler",
+            came=str(workers),
+            remedy="leave it out: the cluster has its own workers",
+        )
+    plan = plan_from(config, device=device, seed=seed, command=command, on_cluster=scheduler is not None)
+    return _audit(plan, out or Path(f"{config.stem}-audit"), workers, scheduler)
+
+
+@guarded
+def bound(
+    config: ConfigFile,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0, metavar="S", help="Time for bounds below the product; default [lipschitz] seconds, or 300."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Also write bound.json and layers.csv there, and what another run goes on from.",
+        ),
+    ] = None,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> int:
+    """Print the layer table, the upper bounds and the bracket of the Lipschitz constant."""
+    from stabtest.audit.bound import lipschitz_section, write_section
+    from stabtest.cli.progress import bounding
+    from stabtest.cli.tables import print_bound
+
+    plan = plan_from(config, device=device, seed=None, command="stabtest bound")
+    given = plan.config.lipschitz.seconds or BOUND_SECONDS if seconds is None else seconds
+    with bounding(open_console()) as progress:
+        section = lipschitz_section(plan, seconds=given, folder=out, progress=progress)
+    print_bound(section, open_console())
+    if out is not None:
+        typer.echo("\n".join(map(str, write_section(section, out))))
+    return 0
+
+
+def _audit(plan: Plan, out: Path, workers: int, scheduler: str | None = None) -> int:
+    """Run a plan with progress, write the report, print the summary."""
+    from stabtest.audit import run
+    from stabtest.cli.progress import shown
+    from stabtest.cli.tables import print_summary
+    from stabtest.report import write_report
+
+    console = open_console()
+    console.print(f"{plan.config.audit.title}: {len(plan.units)} units, results in {out}", highlight=False, soft_wrap=True)
+    with shown(plan.units, console=console, workers=workers) as progress:
+        result = run(plan, out, workers=workers, scheduler=scheduler, progress=progress)
+    paths = write_report(result.document, out)
+    print_summary(result.document, console)
+    typer.echo(f"{paths.html}\n{paths.json}")
+    if result.failed:
+        return FAILED
+    return 0 if result.complete else INCOMPLETE

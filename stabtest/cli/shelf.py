@@ -1,0 +1,93 @@
+"""Commands that print or write what ships: ``init``, ``schema``, ``profiles``, ``zoo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stabtest.cli.guard import Debug, guarded
+from stabtest.errors import ConfigError
+
+
+@guarded
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("stabtest.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    debug: Debug = False,
+) -> int:
+    """Write a stabtest.toml with every key commented."""
+    from stabtest.audit import init_template
+    from stabtest.audit.store import write_atomically
+
+    if file.exists() and not force:
+        raise ConfigError(str(file), expected="no file there", came="one", remedy="give another name, or --force")
+    try:
+        write_atomically(file, init_template().encode())
+    except OSError as error:
+        raise ConfigError(str(file), expected="a place that can be written", came=error.strerror or str(error)) from error
+    typer.echo(f"{file} is written. Next: stabtest check {file}")
+    return 0
+
+
+@guarded
+def schema(debug: Debug = False) -> int:
+    """Print the JSON Schema of stabtest.toml, for editors that complete and check as one types."""
+    import json
+
+    from stabtest.audit import config_schema
+
+    typer.echo(json.dumps(config_schema(), indent=1))
+    return 0
+
+
+@guarded
+def profiles(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the criteria of this one.")] = None,
+    debug: Debug = False,
+) -> int:
+    """List the criteria that ship under a name, or print those of one with the reason for each limit."""
+    from stabtest.audit import profiles as shelf
+
+    if name is None:
+        for each in shelf.profiles():
+            typer.echo(f"{each.key}  {len(each.criteria)} criteria  {each.title}")
+        return 0
+    chosen = shelf.profile(name)
+    typer.echo(f"{chosen.key}: {chosen.title}\nSource: {chosen.source}")
+    for criterion in chosen.criteria:
+        universal = ", universal" if criterion.universal else ""
+        typer.echo(
+            f"\n{criterion.id}\n  {criterion.statistic} {criterion.rule} {criterion.limit:g}{universal}\n  {criterion.rationale}"
+        )
+    return 0
+
+
+@guarded
+def zoo(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the card of this one.")] = None,
+    debug: Debug = False,
+) -> int:
+    """List the built-in reconstructors, or print the card of one."""
+    import reconstructors
+
+    if name is None:
+        from stabtest.cli.tables import zoo_line
+
+        typer.echo(f"{'NAME':22s} {'SIZE':>5s} {'PARAMETERS':>11s} {'PSNR (TV), DB':>14s}  WHAT")
+        for each in reconstructors.names():
+            typer.echo(zoo_line(each, _card(each)))
+        return 0
+    reconstructors.load(name)  # names the nearest where there is none
+    for key, value in _card(name).items():
+        if key != "loss_curve":
+            typer.echo(f"{key}: {value}")
+    return 0
+
+
+def _card(name: str) -> dict[str, Any]:
+    from reconstructors import zoo as shelf
+
+    classical = shelf.HERE / "cards" / f"{name}.json"
+    return shelf.read_card(name) if classical.exists() else shelf.load(name).card
