@@ -138,9 +138,11 @@ def test_audit_writes_both_reports_and_goes_on(project):
 
 def test_a_failed_criterion_is_status_1(project):
     (project / "tiny.toml").write_text(CONFIG + CRITERION.format(1e-6))
-    result = call("audit", "tiny.toml")
+    result = call("audit", "tiny.toml", "--junit", "ci/junit.xml", "--summary", "ci/summary.md")
     assert result.exit_code == 1
     assert "FAIL" in result.stdout
+    assert '<failure message="FAIL: ' in (project / "ci" / "junit.xml").read_text(encoding="utf-8")
+    assert "| **FAIL** | C1 |" in (project / "ci" / "summary.md").read_text(encoding="utf-8")
 
 
 def test_a_criterion_that_holds_is_status_0_and_no_pass_by_search(project):

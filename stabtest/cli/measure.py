@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stabtest.cli.guard import FAILED, INCOMPLETE, WRONG, Debug, guarded
+from stabtest.cli.gate import Junit, Strict, Summary, clear, status_of, write_verdicts
+from stabtest.cli.guard import WRONG, Debug, guarded
 from stabtest.cli.options import ConfigFile, Device, Scheduler, Workers
 from stabtest.cli.prepare import open_console, plan_from
 from stabtest.errors import ConfigError
 
 if TYPE_CHECKING:
     from stabtest.audit.plan import Plan
+    from stabtest.findings import Document
 
 BOUND_SECONDS = 300.0
 """Time that ``stabtest bound`` gives to bounds below the product of the layers."""
@@ -34,7 +36,7 @@ def demo(
     for name in ("mri", "ct"):
         file = folder / (f"{name}-quick.toml" if quick else f"{name}.toml")
         plan = make_plan(load_config(file), command="stabtest demo" + (" --quick" if quick else ""))
-        status = max(status, _audit(plan, out / name, workers))
+        status = max(status, status_of(_audit(plan, out / name, workers)))
     return status
 
 
@@ -65,9 +67,14 @@ def audit(
     scheduler: Scheduler = None,
     device: Device = "cpu",
     seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Instead of the configuration's.")] = None,
+    junit: Junit = None,
+    summary: Summary = None,
+    strict: Strict = False,
     debug: Debug = False,
 ) -> int:
     """Run an audit, or go on with one, and write report.json and report.html."""
+    out = out or Path(f"{config.stem}-audit")
+    clear(junit, summary, read=(config, out / "report.json", out / "report.html"))
     command = f"stabtest audit {config.name}" + (f" --seed {seed}" if seed is not None else "")
     if scheduler is not None and workers:
         raise ConfigError(
@@ -77,7 +84,9 @@ def audit(
             remedy="leave it out: the cluster has its own workers",
         )
     plan = plan_from(config, device=device, seed=seed, command=command, on_cluster=scheduler is not None)
-    return _audit(plan, out or Path(f"{config.stem}-audit"), workers, scheduler)
+    document = _audit(plan, out, workers, scheduler)
+    write_verdicts(document, junit=junit, summary=summary)
+    return status_of(document, strict=strict)
 
 
 @guarded
@@ -115,7 +124,7 @@ def bound(
     return 0
 
 
-def _audit(plan: Plan, out: Path, workers: int, scheduler: str | None = None) -> int:
+def _audit(plan: Plan, out: Path, workers: int, scheduler: str | None = None) -> Document:
     """Run a plan with progress, write the report, print the summary."""
     from stabtest.audit import run
     from stabtest.cli.progress import shown
@@ -129,6 +138,4 @@ def _audit(plan: Plan, out: Path, workers: int, scheduler: str | None = None) ->
     paths = write_report(result.document, out)
     print_summary(result.document, console)
     typer.echo(f"{paths.html}\n{paths.json}")
-    if result.failed:
-        return FAILED
-    return 0 if result.complete else INCOMPLETE
+    return result.document

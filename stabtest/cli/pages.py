@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stabtest.cli.guard import FAILED, INCOMPLETE, Debug, guarded
+from stabtest.cli.gate import Junit, Strict, Summary, clear, status_of, write_verdicts
+from stabtest.cli.guard import Debug, guarded
 from stabtest.cli.prepare import open_console
 from stabtest.errors import ConfigError
 
@@ -21,6 +22,9 @@ def report(
     profile: Annotated[
         str | None, typer.Option("--profile", metavar="NAME", help="Criteria that ship ('stabtest profiles' lists them).")
     ] = None,
+    junit: Junit = None,
+    summary: Summary = None,
+    strict: Strict = False,
     debug: Debug = False,
 ) -> int:
     """Render the report again from report.json, with other criteria if given."""
@@ -35,6 +39,7 @@ def report(
             came="both",
             remedy="a file of criteria can name a profile: [criteria] profile",
         )
+    clear(junit, summary, read=(criteria, directory / "report.json", directory / "report.html"))
     document = load_document(directory)
     if criteria is not None:
         document = rejudge(document, criteria)
@@ -43,9 +48,8 @@ def report(
     paths = write_report(document, directory)
     print_summary(document, open_console())
     typer.echo(f"{paths.html}\n{paths.json}")
-    if any(finding.verdict == "FAIL" for finding in document.findings):
-        return FAILED
-    return INCOMPLETE if document.failures else 0
+    write_verdicts(document, junit=junit, summary=summary)
+    return status_of(document, strict=strict)
 
 
 @guarded
