@@ -24,6 +24,13 @@ ends lower than it began, and lower than the tangent ``phi(v_k) + <grad phi(v_k)
 goes. Each such step multiplies the weights of its image by a factor of *caution*. On a linear network there is none, and on
 trained networks there are few.
 
+The first path from an arbitrary start does not stand on the sphere of the full radius from its first step on: there
+the way through many shallow maxima would be decided by the start. It looks at ``s_k v_k`` with ``s_k`` growing to 1 in its first half: near zero the damage is that of the
+Jacobian, with one maximum (and its opposite), which is followed outwards as others appear. That is continuation in the radius
+(E. Allgower, K. Georg, *Introduction to numerical continuation methods*, 2003, chapter 2), at no cost in evaluations; ``s_k v_k`` is in the set, which is convex and
+holds zero. Such paths may all end in the same maximum, and one that exists only far out is not theirs: hence the first alone. Where an image
+has no gradient so near to zero, its radius is full at once.
+
 The published attacks take gradient steps with a learning rate instead (`stabtest.search.published`).
 """
 
@@ -48,6 +55,12 @@ REHEAT = 1.5
 HOLD = 0.25
 """Share of a path from an arbitrary start during which the weight stays at its first value."""
 
+GROW = 0.5
+"""Share of a path from an arbitrary start during which the radius grows to that of the search."""
+
+UNHURRIED = 15
+"""Steps of the shortest path that grows: a shorter one has none to spare."""
+
 COLD = 0.05
 """Smallest weight: a step that moves nothing is wasted."""
 
@@ -59,6 +72,10 @@ CALM = 0.5
 
 BELOW = 0.01
 """How far below the tangent, relative to the value, an overshooting step ends at least: more than rounding, less than damage."""
+
+
+ROUNDING = 100.0
+"""Perturbations are no smaller than so many units of rounding of the measurement: below, differences of images are noise."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,17 @@ def weight(step: int, steps: int, *, heat: float = HEAT, hold: float = HOLD) -> 
     return max(COLD, heat * _course(step, steps, hold))
 
 
+def share(step: int, steps: int) -> float:
+    """``s_k``: the share of the full radius at step ``k`` of so many, where it grows.
+
+    Examples
+    --------
+    >>> [round(share(k, 16), 3) for k in (0, 3, 7, 8)], share(0, 8)
+    ([0.125, 0.5, 1.0, 1.0], 1.0)
+    """
+    return min(1.0, (step + 1) / (GROW * steps)) if steps >= UNHURRIED else 1.0
+
+
 def _course(step: int, steps: int, hold: float) -> float:
     return min(1.0, (1 - step / steps) / (1 - hold))
 
@@ -100,6 +128,7 @@ def ascend(
     steps: int,
     heat: float = HEAT,
     hold: float = HOLD,
+    grow: bool | Tensor = True,
     caution: Tensor | None = None,
     elsewhere: Elsewhere | None = None,
 ) -> Climb:
@@ -117,6 +146,8 @@ def ascend(
         Gradient evaluations. Fewer are spent where no image of the batch has met a usable gradient.
     heat, hold
         See `weight`.
+    grow
+        Whether the radius grows to its full size during the first half of the path (see `share`), of all images or of each, ``(B,)``.
     caution
         The factor to begin with, ``(B,)``; 1 if not given.
     elsewhere
@@ -145,33 +176,49 @@ def ascend(
     v, average, full = start, torch.zeros_like(start), torch.zeros_like(start)
     best = torch.full_like(leader.value, -torch.inf)
     caution = torch.ones_like(best, dtype=torch.float64) if caution is None else caution
+    least = torch.where(torch.as_tensor(grow, device=start.device), _least_extent(problem, start), 1.0)
     before: _Step | None = None
     begun: Tensor | None = None  # where images have begun anew: at which step of the path
     for step in range(steps):
-        evaluation = problem.evaluate(v)
-        leader.offer(v, evaluation)
+        extent = least.clamp(min=share(step, steps))
+        at = v * per_image(extent, v).to(v.real.dtype) if bool((extent < 1).any()) else v
+        evaluation = problem.evaluate(at)
+        leader.offer(at, evaluation)
         value = damage(evaluation.value)
         best = torch.maximum(best, value)
         if before is not None:
-            caution = torch.where(before.overshot(v, value), (CAUTION * caution).clamp(min=CALM / HEAT), caution)
+            caution = torch.where(before.overshot(at, value), (CAUTION * caution).clamp(min=CALM / HEAT), caution)
         usable = per_image(evaluation.health == GradientHealth.USABLE, v)
+        full_size = extent >= 1
+        least = torch.where(usable.flatten(), least, 1.0)
         full = torch.where(usable, constraint.maximise_linear(evaluation.gradient), full)
         if not bool((tensors.norm(full) > 0).any()):
-            break
+            if bool(full_size.all()):
+                break
+            continue
         # Without a usable gradient there is no furthest point: an image goes back to the last one that it had, and stays
         # where it began as long as it had none.
         weights = _weights(step, steps, begun, heat=heat * caution, hold=hold)
-        before = _Step(v, value, evaluation.gradient, torch.where(usable.flatten(), weights, 0.0))
+        before = _Step(at, value, evaluation.gradient, torch.where(usable.flatten(), weights, 0.0))
         average = torch.where(usable, average + per_image(weights, v).to(v.real.dtype) * (full - average), full)
         here, v = v, torch.where(per_image(tensors.norm(average) > 0, v), constraint.maximise_linear(average), v)
         if elsewhere is not None:
-            leaving = usable & per_image(at_rest(here, full, evaluation.gradient), v)
+            leaving = usable & per_image(full_size & at_rest(here, full, evaluation.gradient), v)
             if bool(leaving.any()):
                 v, average = torch.where(leaving, elsewhere(step), v), torch.where(leaving, torch.zeros_like(average), average)
                 left = leaving.flatten()
                 begun = torch.where(left, step + 1, torch.zeros_like(left, dtype=torch.int64) if begun is None else begun)
                 before = replace(before, weights=torch.where(left, 0.0, before.weights))
     return Climb(best, caution)
+
+
+def _least_extent(problem: Problem, start: Tensor) -> Tensor:
+    """The smallest share of a perturbation of full size that rounding leaves visible, ``(B,)``; 1 where not even that is."""
+    y = problem.measurement
+    unit = torch.finfo(torch.bfloat16 if problem.precision == "bfloat16" else y.real.dtype).eps
+    size = tensors.norm(problem.constraint.perturbation(start)).to(torch.float64)
+    visible = ROUNDING * unit * tensors.norm(y).to(torch.float64)
+    return torch.where(size > visible, visible / size, 1.0)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def ascend_together(
     starts: Sequence[Tensor],
     *,
     steps: int,
+    grow: Sequence[bool] = (),
     progress: Progress | None = None,
     elsewhere: Sequence[Elsewhere | None] = (),
 ) -> list[Tape]:
@@ -88,6 +89,8 @@ def ascend_together(
         Points of the set, ``(B, ...)`` each.
     steps
         Gradient evaluations of each path.
+    grow
+        One a start, as in `stabtest.search.ascent.ascend`; all, if none are given.
     progress
         Called after each step as ``progress(evaluations per image so far, all of them)``.
     elsewhere
@@ -117,7 +120,8 @@ def ascend_together(
             progress(count * done, count * planned)
 
     recorder = _Recorder(start, planned=steps, progress=report)
-    climb = ascend(problem.repeated(count), start, recorder, steps=steps, elsewhere=_all_of(elsewhere))
+    grows = torch.tensor(grow or [True] * count, device=start.device).repeat_interleave(problem.batch)
+    climb = ascend(problem.repeated(count), start, recorder, steps=steps, grow=grows, elsewhere=_all_of(elsewhere))
     values, healths = torch.stack(recorder.values), torch.stack(recorder.healths)
     size = problem.batch
     return [

@@ -8,6 +8,7 @@ once, and what it leaves of the budget goes to further starts: the network may b
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from stabtest.errors import SearchError
 from stabtest.search.ascent import REHEAT, Climb, ascend
 from stabtest.search.batching import Tape, ascend_together, rising, together
-from stabtest.search.corners import elsewhere
+from stabtest.search.corners import elsewhere, has_corners
 from stabtest.search.leader import Leader, Progress
 from stabtest.search.objectives import vanishes_at_clean
 from stabtest.search.paths import plan
@@ -74,6 +75,8 @@ def walk(
     parallel = most_parallel(parallel, problem.measurement)
     progress = rising(progress)
 
+    # The first path from a fresh start grows; not where the set has corners: a path at rest begins anew there, which is worth more.
+    grows = itertools.chain((not has_corners(problem),), itertools.repeat(False))
     caution, highest = torch.ones_like(leader.value, dtype=torch.float64), torch.full_like(leader.value, -torch.inf)
 
     def end(climb: Climb, *, fresh: bool = True) -> None:
@@ -84,7 +87,10 @@ def walk(
 
     def again(v: Tensor, steps: int, *, fresh: bool) -> None:
         corners = elsewhere(problem, generator=generator)
-        end(ascend(problem, v, leader, steps=steps, heat=REHEAT, hold=0.0, caution=caution, elsewhere=corners), fresh=fresh)
+        end(
+            ascend(problem, v, leader, steps=steps, heat=REHEAT, hold=0.0, grow=False, caution=caution, elsewhere=corners),
+            fresh=fresh,
+        )
 
     if start is not None:
         constraint = problem.constraint
@@ -99,22 +105,23 @@ def walk(
                 again(leader.variable, leg.steps, fresh=False)
                 continue
             if not recorded:
-                v, steps = random_start(problem, generator=generator), leg.steps
+                v, steps, grow = random_start(problem, generator=generator), leg.steps, next(grows)
                 corners = elsewhere(problem, generator=generator)
                 if k == attempt == 0 and not vanishes_at_clean(problem.objective) and steps > 1:
                     v = gradient_start(problem, leader, otherwise=v)
-                    end(ascend(problem, v, leader, steps=steps - 1, elsewhere=corners))
+                    end(ascend(problem, v, leader, steps=steps - 1, grow=grow, elsewhere=corners))
                     continue
                 more = together(legs[k:], parallel=parallel, in_a_row=stop_early) - 1
                 if more == 0:
-                    end(ascend(problem, v, leader, steps=steps, elsewhere=corners))
+                    end(ascend(problem, v, leader, steps=steps, grow=grow, elsewhere=corners))
                     continue
                 ahead = [
                     (random_start(problem, generator=generator), elsewhere(problem, generator=generator)) for _ in range(more)
                 ]
                 starts, left = zip((v, corners), *ahead, strict=True)
+                growing = [grow, *itertools.islice(grows, more)]
                 told = _from(leader, evaluations, progress)
-                recorded.extend(ascend_together(problem, starts, steps=steps, progress=told, elsewhere=left))
+                recorded.extend(ascend_together(problem, starts, steps=steps, grow=growing, progress=told, elsewhere=left))
             end(recorded.popleft().play(leader))
         if leader.evaluations >= evaluations or restarts == 0:
             return

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stabtest import tensors
 from stabtest.operators import Fourier, Identity, Radon
-from stabtest.search.ascent import COLD, HEAT, REHEAT, ascend, refine, weight
+from stabtest.search.ascent import COLD, HEAT, REHEAT, ascend, refine, share, weight
 from stabtest.search.constraints import MeasurementBall, ball
 from stabtest.search.leader import Leader
 from stabtest.search.objectives import DistanceToClean
@@ -112,7 +112,7 @@ def test_a_path_that_goes_on_cools_from_less_and_at_once():
 
 
 def test_the_path_is_the_relaxed_power_iteration_of_the_dense_matrix():
-    """Step by step against NumPy: ``a <- a + w (R g / |g| - a)``, ``v = R a / |a|``."""
+    """Step by step against NumPy: ``a <- a + w (R g / |g| - a)``, ``v = R a / |a|``, looked at on spheres that grow to the full one."""
     matrix = np.random.default_rng(1).normal(size=(6, 6))
     problem = dense_problem(matrix, radius=0.7)
     leader = Watched(problem)
@@ -120,7 +120,7 @@ def test_the_path_is_the_relaxed_power_iteration_of_the_dense_matrix():
     ascend(problem, torch.from_numpy(v).reshape(1, 1, 1, 6), leader, steps=16)
     a = np.zeros(6)
     for k, point in enumerate(leader.points):
-        np.testing.assert_allclose(point.numpy().ravel(), v, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(point.numpy().ravel(), min(1.0, (k + 1) / 8) * v, rtol=1e-9, atol=1e-12)
         g = matrix.T @ matrix @ v
         w = max(0.05, min(2.0, 2 * (1 - k / 16) / 0.75))
         a = a + w * (0.7 * g / np.linalg.norm(g) - a)
@@ -144,7 +144,7 @@ def test_reflection_separates_nearly_equal_singular_values_faster_than_the_power
     share = {}
     for name, options in {"relaxed": {}, "power": dict(heat=1.0, hold=0.95)}.items():
         leader = Watched(problem)
-        ascend(problem, start, leader, steps=20, **options)
+        ascend(problem, start, leader, steps=20, grow=False, **options)
         share[name] = 1 - leader.variable[..., 0].item() ** 2
     assert share["relaxed"] < 0.05 < 0.5 < share["power"]
 
@@ -288,7 +288,38 @@ def test_blind_network_is_left_early(lab, bent):
     blind = Problem(lambda y, A: torch.ones_like(y), bent.measurement, bent.constraint, bent.objective)
     leader = Leader(bent.measurement, planned=1)
     ascend(blind, start_of(bent, lab), leader, steps=50)
-    assert leader.evaluations == 1
+    assert leader.evaluations == 2  # once near zero, where the path begins, and once at the full radius
+
+
+def test_a_path_whose_image_has_no_gradient_near_zero_goes_to_the_full_radius(lab):
+    """Alive beyond half of the radius only: a path that grew with closed eyes would end where it began."""
+    problem = dense_problem(np.eye(4), radius=1.0)
+    awake = Problem(
+        lambda y, A: torch.relu(y - 0.5), problem.measurement, problem.constraint, DistanceToClean(problem.measurement)
+    )
+    start = torch.full((1, 1, 1, 4), 0.5, dtype=torch.float64) + torch.tensor([0.2, 0, 0, 0], dtype=torch.float64)
+    leader = Leader(problem.measurement, planned=16)
+    ascend(awake, awake.constraint.maximise_linear(start), leader, steps=16)
+    assert leader.value.item() == pytest.approx(0.5, rel=1e-3)  # all of the radius in one sample
+
+
+@pytest.mark.parametrize("grow", [True, False])
+def test_every_point_of_a_path_is_in_the_set(lab, bent, grow):
+    leader = Watched(bent)
+    ascend(bent, start_of(bent, lab), leader, steps=20, grow=grow)
+    sizes = torch.stack([tensors.norm(point) / bent.constraint.radius for point in leader.points])
+    expected = torch.tensor([share(k, 20) if grow else 1.0 for k in range(20)], dtype=sizes.dtype)
+    torch.testing.assert_close(sizes, expected[:, None].expand_as(sizes), rtol=1e-6, atol=0)
+
+
+def test_growth_begins_no_smaller_than_rounding_leaves_visible(lab):
+    """The measurement is a million times the perturbation: in single precision a small share of that is lost."""
+    A, y = Identity((1, 4)), torch.full((1, 1, 1, 4), 1e4)
+    problem = Problem(lambda y, A: y, y, MeasurementBall(A, torch.tensor([1.0])), DistanceToClean(y))
+    leader = Watched(problem)
+    ascend(problem, start_of(problem, lab), leader, steps=20)
+    visible = 100 * torch.finfo(torch.float32).eps * 2e4
+    assert tensors.norm(leader.points[0]).item() == pytest.approx(visible, rel=1e-4)
 
 
 def test_image_without_gradient_stays_where_it_began(lab, bent):
