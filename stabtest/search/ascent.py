@@ -24,12 +24,13 @@ ends lower than it began, and lower than the tangent ``phi(v_k) + <grad phi(v_k)
 goes. Each such step multiplies the weights of its image by a factor of *caution*. On a linear network there is none, and on
 trained networks there are few.
 
-The first path from an arbitrary start does not stand on the sphere of the full radius from its first step on: there
-the way through many shallow maxima would be decided by the start. It looks at ``s_k v_k`` with ``s_k`` growing to 1 in its first half: near zero the damage is that of the
-Jacobian, with one maximum (and its opposite), which is followed outwards as others appear. That is continuation in the radius
-(E. Allgower, K. Georg, *Introduction to numerical continuation methods*, 2003, chapter 2), at no cost in evaluations; ``s_k v_k`` is in the set, which is convex and
-holds zero. Such paths may all end in the same maximum, and one that exists only far out is not theirs: hence the first alone. Where an image
-has no gradient so near to zero, its radius is full at once.
+The first path from an arbitrary start does not stand on the sphere of the full radius from its first step on: there the way
+through many shallow maxima would be decided by the start. It looks at ``s_k v_k`` with ``s_k`` growing to 1 in its first half:
+near zero the damage is that of the Jacobian, with one maximum (and its opposite), which is followed outwards as others appear.
+That is continuation in the radius (E. Allgower, K. Georg, *Introduction to numerical continuation methods*, 2003, chapter 2), at
+no cost in evaluations; ``s_k v_k`` is in the set, which is convex and holds zero. Such paths may all end in the same maximum,
+and one that exists only far out is not theirs: hence the first alone. Where an image has no gradient so near to zero, its
+radius is full at once.
 
 The published attacks take gradient steps with a learning rate instead (`stabtest.search.published`).
 """
