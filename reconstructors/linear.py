@@ -1,6 +1,7 @@
 """The direct linear reconstruction: the operator's own pseudo-inverse.
 
-Zero-filling for Fourier measurements (``F* M y``), filtered back-projection for Radon measurements.
+Zero-filling for Fourier measurements (``F* M y``), gridding for non-Cartesian ones (the density-compensated adjoint), filtered
+back-projection for Radon measurements.
 """
 
 from __future__ import annotations

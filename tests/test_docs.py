@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from stabtest.audit.config import Config
 from stabtest.audit.config_file import parse_config
-from stabtest.audit.settings import MapsSection, MaskSection, RegionSection
+from stabtest.audit.settings import MapsSection, MaskSection, RegionSection, TrajectorySection
 from stabtest.findings import Criterion
 from stabtest.report.statistic_words import STATISTIC_WORDS
 
@@ -23,6 +23,7 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     **{f"[{n}]": f.annotation for n, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")},
     "[operator] mask": MaskSection,
+    "[operator] trajectory": TrajectorySection,
     "[operator] maps": MapsSection,
     "[worst_case] region": RegionSection,
     "[[criterion]]": Criterion,

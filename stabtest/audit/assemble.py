@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from stabtest.audit.brackets import join_gains
 from stabtest.audit.cases import case_operator
@@ -25,6 +25,7 @@ from stabtest.audit.privacy import public, without_folders
 from stabtest.audit.provenance import input_files, tool
 from stabtest.audit.simulate import mask_family
 from stabtest.audit.store import Result, Store
+from stabtest.audit.trajectory import trajectory_words
 from stabtest.findings import Document
 from stabtest.findings.detectability_rows import DetectabilityRow
 from stabtest.findings.document import (
@@ -192,7 +193,9 @@ def _cases(results: Sequence[tuple[Unit, Result]]) -> list[CaseInfo]:
 def _operator(config: Config) -> dict[str, str | int | float]:
     """The forward model in words and figures; of measured k-space that of the first case."""
     described, section = case_operator(config).describe(), config.operator.maps
-    if config.operator.kind != "multicoil":
+    if config.operator.has_trajectory:
+        described = {**described, **trajectory_words(config)}
+    if not config.operator.has_coils:
         return described
     used: dict[str, tuple[str, ...]] = {
         "low-resolution": ("calibration",),
@@ -272,16 +275,22 @@ def _sampling(
 ) -> SamplingSection | None:
     if not config.sampling.enabled or not sampling_levels(config):
         return None
-    is_ct = config.operator.kind == "radon"
-    what = "views" if is_ct else "k-space samples"
+    what = _samples(config)
     return SamplingSection(
         description=f"The same object with nested sets of {what}: more is always a superset, with the same noise on common ones.",
         axis=what,
-        trained_fraction=1.0 if is_ct else sampling_fraction(mask_family(config)[0]),
+        trained_fraction=sampling_fraction(mask_family(config)[0]) if what == "k-space samples" else 1.0,
         rows=rows,
         statements=statements(rows, patients=patients),
         patterns=patterns,
     )
+
+
+def _samples(config: Config) -> Literal["k-space samples", "views", "spokes", "interleaves", "readouts"]:
+    """What there is more or less of in the sampling sweep."""
+    if config.operator.has_trajectory:
+        return config.operator.trajectory.words
+    return "views" if config.operator.kind == "radon" else "k-space samples"
 
 
 def _noise(config: Config, rows: list[NoiseRow]) -> NoiseSection | None:

@@ -14,21 +14,27 @@ from stabtest.audit.naming import case_names
 from stabtest.audit.own_operator import own_files
 from stabtest.audit.simulate import make_operator, simulate
 from stabtest.audit.slices import file_slices, maps_files
+from stabtest.audit.trajectory import trajectory_files
 from stabtest.errors import DataError
 from stabtest.findings.document import CaseInfo
 from stabtest.operators import LinearOperator
+from stabtest.operators.noncartesian import require_finufft
 from stabtest.stability.cases import Case
 
 
 def check_data(config: Config) -> None:
-    """See that every file of the data is there, before anything is computed.
+    """See that every file of the data is there, and what a non-Cartesian scan takes, before anything is computed.
 
     Raises
     ------
     DataError
-        If one is missing.
+        If a file is missing.
+    OperatorError
+        If pytorch-finufft is needed and not installed.
     """
-    named = (config.operator.mask.file, config.operator.matrix, *maps_files(config))
+    if config.operator.has_trajectory:
+        require_finufft()
+    named = (config.operator.mask.file, config.operator.matrix, *maps_files(config), *trajectory_files(config))
     for name in (*config.data.files, *(name for name in named if name is not None)):
         try:
             there, came = config.path(name).is_file(), "nothing"
@@ -45,6 +51,8 @@ def case_fingerprint(config: Config, index: int) -> dict[str, Any]:
     operator = config.operator.model_dump(mode="json", exclude_defaults=False)
     if config.operator.mask.file is not None:
         operator["mask"] = file_sha256(config.path(config.operator.mask.file))
+    if named := trajectory_files(config):
+        operator["trajectory files"] = [file_sha256(config.path(name)) for name in named]
     data = config.data
     if data.kind == "kspace":
         return {"kind": data.kind, "operator": operator, **_kspace_fingerprint(config, index)}

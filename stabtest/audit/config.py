@@ -73,8 +73,12 @@ class Config(Section):
         method = self.reference.method
         if method in ("fbp", "sirt") and not is_ct:
             raise ValueError(f'[operator] kind = "radon" for the reference "{method}"')
-        if method in ("zero-filled", "cg-sense") and self.modality != "mri":
-            raise ValueError(f'[operator] kind = "fourier" or "multicoil" for the reference "{method}"')
+        if method == "cg-sense" and self.modality != "mri":
+            raise ValueError('[operator] of MRI for the reference "cg-sense"')
+        if method == "zero-filled" and (self.modality != "mri" or self.operator.has_trajectory):
+            raise ValueError('[operator] kind = "fourier" or "multicoil" for the reference "zero-filled"')
+        if method == "gridding" and not self.operator.has_trajectory:
+            raise ValueError('[operator] kind = "noncartesian" or "noncartesian-multicoil" for the reference "gridding"')
         self._check_patterns()
         if self.worst_case.enabled:
             self._check_set()
@@ -84,10 +88,13 @@ class Config(Section):
         """See that the operator can be had of these data."""
         operator, measured = self.operator, self.data.kind == "kspace"
         if measured and operator.kind not in ("fourier", "multicoil"):
-            raise ValueError('[operator] kind = "fourier" or "multicoil" for k-space')
+            gridded = ": measured non-Cartesian data are not read; grid them before" if operator.has_trajectory else ""
+            raise ValueError(f'[operator] kind = "fourier" or "multicoil" for k-space{gridded}')
         if operator.kind == "multicoil" and measured == (operator.maps.kind == "simulated"):
             possible = 'maps.kind = "espirit", "low-resolution" or "given"' if measured else 'maps.kind = "simulated"'
             raise ValueError(f"[operator] {possible} for {'measured' if measured else 'simulated'} k-space of several coils")
+        if operator.has_trajectory and operator.maps.kind != "simulated":
+            raise ValueError('[operator] maps.kind = "simulated" for a non-Cartesian scan')
         if operator.mask.kind == "measured" and not measured:
             raise ValueError('[data] kind = "kspace" for [operator] mask.kind = "measured"')
         if operator.width is not None and not measured:
@@ -96,10 +103,11 @@ class Config(Section):
     def _check_patterns(self) -> None:
         """See that other patterns exist for this operator and these data."""
         wanted = set(self.sampling.patterns)
-        is_fan = self.operator.kind == "radon" and self.operator.geometry != "parallel"
         possible: dict[str, tuple[str, ...]] = {"mri": get_args(Kind), "ct": get_args(Angles)}
-        if wanted and is_fan:
-            raise ValueError('[operator] geometry = "parallel" for [sampling] patterns')
+        if wanted and self.operator.has_trajectory:
+            raise ValueError(
+                '[operator] kind = "fourier" or "multicoil" for [sampling] patterns: give another trajectory its own audit'
+            )
         if strange := sorted(wanted - set(possible.get(self.modality, ()))):
             raise ValueError(f"[sampling] patterns that the operator can have, and not {', '.join(strange)}")
 
@@ -114,11 +122,13 @@ class Config(Section):
         if region is None:
             return
         if region.kind in ("high_frequencies", "low_frequencies", "band") and self.modality != "mri":
-            raise ValueError(f'[operator] kind = "fourier" or "multicoil" for [worst_case] region "{region.kind}"')
-        too_few = self.data.simulated and (region.coil or 0) >= operator.coils  # of a real scan the file says how many
-        if region.kind == "one_coil" and (operator.kind != "multicoil" or too_few):
             raise ValueError(
-                f'[operator] kind = "multicoil" and more than {region.coil} coils for [worst_case] region "one_coil"'
+                f'[operator] kind = "fourier", "multicoil" or "noncartesian" for [worst_case] region "{region.kind}"'
+            )
+        too_few = self.data.simulated and (region.coil or 0) >= operator.coils  # of a real scan the file says how many
+        if region.kind == "one_coil" and (not operator.has_coils or too_few):
+            raise ValueError(
+                f'[operator] kind = "multicoil" or "noncartesian-multicoil" and more than {region.coil} coils for [worst_case] region "one_coil"'
             )
         if region.kind == "views" and (operator.kind != "radon" or max(region.views or (0,)) >= operator.angles):
             raise ValueError(
@@ -131,6 +141,8 @@ class Config(Section):
         kinds: dict[str, Literal["mri", "ct", "other"]] = {
             "fourier": "mri",
             "multicoil": "mri",
+            "noncartesian": "mri",
+            "noncartesian-multicoil": "mri",
             "radon": "ct",
             "identity": "other",
             "own": "other",

@@ -56,6 +56,12 @@ def limitations(config: Config, cases: Sequence[CaseInfo]) -> list[str]:
             "not. The number of samples was not varied and errors of the scan that belong to a mask, coils, views or a detector were not made: "
             "what these are is not known of it. Its norm is an estimate."
         )
+    if config.operator.has_trajectory:
+        found.append(
+            "The trajectory is known exactly: delays of the gradients, eddy currents and off-resonance, which blur and distort scans along spokes "
+            "and spirals, were not simulated. The truth shows the whole square of k-space; where the trajectory leaves its corners out, their "
+            "share of the image is part of every error."
+        )
     if any(case.truth == "none" for case in cases):
         found.append("There is no truth for some measurements: errors are not given there, only changes.")
     found += _noise(config, cases)
@@ -143,6 +149,11 @@ def _weight(config: Config) -> str:
         return said + f"{weight:g} was set in the configuration; how it was chosen is not recorded here."
     if config.modality == "other":
         return said + "It is the default, which suits no particular noise."
+    if config.operator.has_trajectory:
+        return (
+            said
+            + "It is the default, chosen on one phantom of 128 pixels (50 spokes, one coil, 1 % noise), and not tuned for another scan."
+        )
     on = _TUNED_ON[config.modality]
     return (
         said + f"It is the default, chosen on phantoms of 128 pixels ({on}), and not tuned for another size, sampling or noise."

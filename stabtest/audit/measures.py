@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from stabtest.audit.cases import case_operator
 from stabtest.audit.config import Config
-from stabtest.audit.scans import check_nested_views
+from stabtest.audit.scans import check_nested
 from stabtest.audit.simulate import finer_object, mask_family
 from stabtest.audit.subject import Subject, load_reference
+from stabtest.audit.trajectory import readout_levels
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import sampling_fraction
 from stabtest.stability import (
@@ -310,7 +311,7 @@ def noise_levels(config: Config) -> tuple[float, ...]:
     section, real = config.noise, not config.data.simulated
     if section.kind == "poisson" and (real or config.operator.kind != "radon"):
         raise ConfigError("[noise] kind", expected="'gaussian' (photon counts are for simulated CT)", came=repr(section.kind))
-    if section.correlation and config.operator.kind != "multicoil":
+    if section.correlation and not config.operator.has_coils:
         raise ConfigError("[noise] correlation", expected="0 without several coils", came=str(section.correlation))
     if not real and config.data.noise == 0:
         return ()
@@ -325,11 +326,13 @@ def sampling_levels(config: Config) -> tuple[float, ...]:
     Raises
     ------
     ConfigError
-        If view counts are not nested.
+        If numbers of views or readouts are not nested.
     """
     untrue = config.data.truth == "none" or config.operator.mask.kind == "measured"
     if config.operator.kind in ("identity", "own") or (config.data.kind == "kspace" and untrue):
         return ()
+    if config.operator.has_trajectory:
+        return readout_levels(config)
     if config.operator.kind == "radon":
         trained = config.operator.angles
         if config.data.kind == "sinogram":
@@ -337,7 +340,7 @@ def sampling_levels(config: Config) -> tuple[float, ...]:
             views = {*(config.sampling.views or (max(trained // 2, 1),)), trained}
             return tuple(sorted(views)) if len(views) > 1 else ()
         default = (trained // 2, 2 * trained) if trained % 2 == 0 else (2 * trained,)
-        return check_nested_views((*(config.sampling.views or default), trained))
+        return check_nested((*(config.sampling.views or default), trained), "[sampling] views")
     fraction = sampling_fraction(mask_family(config)[0])
     others = [level for level in config.sampling.fractions if abs(level - fraction) > 0.005]
     return tuple(sorted({*others, fraction}))

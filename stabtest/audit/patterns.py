@@ -6,7 +6,9 @@ half of all samples.
 
 In CT as many views as trained with: ``random_angles``, uniform over half a turn, and ``limited_angle``, equispaced over two thirds of half a
 turn, so that a wedge of directions is not measured at all (Natterer, *The Mathematics of Computerized Tomography*, 1986, chapter VI). The
-noise is drawn anew at the same level: no views are common.
+noise is drawn anew at the same level: no views are common. Of a fan beam ``random_angles`` are uniform over the full turn and ``limited_angle``
+keeps to the same 120 degrees of the source's circle. That is less than a short scan, half a turn and the angle of the fan (Parker, *Medical
+Physics* 9, 1982), so that rays are missing there too; the direct image of a part of a turn is least squares, not filtered back-projection.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from torch import Tensor
 from stabtest.audit.scans import KSpaceScan, SinogramScan, ViewSelection
 from stabtest.audit.settings import Angles
 from stabtest.errors import ConfigError, DataError
-from stabtest.operators import MaskFamily, sampling_fraction
+from stabtest.operators import FanBeam, MaskFamily, sampling_fraction
 from stabtest.operators.mask_family import Kind
 from stabtest.stability.cases import Resampled
 
@@ -110,11 +112,11 @@ class AnglePatterns:
             If there is no such set.
         """
         trained = self.scan.operator
-        count = len(trained.angles)
+        count, turn = len(trained.angles), 360 if isinstance(trained, FanBeam) else 180
         generator = np.random.default_rng([self.seed, 31])
         match kind:
             case "random_angles":
-                angles = np.sort(generator.uniform(0, 180, count))
+                angles = np.sort(generator.uniform(0, turn, count))
             case "limited_angle":
                 angles = np.linspace(0, LIMITED, count, endpoint=False)
             case _:

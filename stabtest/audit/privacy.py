@@ -63,6 +63,8 @@ def without_folders(text: str, config: Config) -> str:
     named = [
         *config.data.files,
         config.operator.mask.file,
+        config.operator.trajectory.file,
+        config.operator.trajectory.density_file,
         config.operator.maps.file,
         config.network.weights,
         config.network.file,

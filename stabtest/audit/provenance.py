@@ -15,6 +15,7 @@ from stabtest.audit.fingerprint import file_sha256
 from stabtest.audit.own_operator import own_files
 from stabtest.audit.privacy import public, tail
 from stabtest.audit.slices import maps_files
+from stabtest.audit.trajectory import trajectory_files
 from stabtest.findings.document import Tool
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pandas", "h5py", "safetensors", "pydantic")
@@ -54,7 +55,7 @@ def _commit() -> str | None:
 
 def input_files(config: Config) -> dict[str, str]:
     """Every file that the configuration names, with its SHA-256."""
-    names = [*config.data.files, *maps_files(config), *own_files(config)]
+    names = [*config.data.files, *maps_files(config), *own_files(config), *trajectory_files(config)]
     names += [name for name in (config.operator.mask.file, config.network.weights, config.network.file) if name is not None]
     return {_shown(name, names): file_sha256(config.path(name)) for name in names}
 

@@ -236,19 +236,26 @@ def _nearest(distances: Tensor) -> float:
     return float(distances.min()) if len(distances) else float("inf")
 
 
-def check_nested_views(views: Sequence[int]) -> tuple[int, ...]:
-    """View counts in order, each dividing the next, so that more views are always a superset.
+def check_nested(counts: Sequence[int], key: str) -> tuple[int, ...]:
+    """Counts of equally spaced views or readouts in order, each dividing the next, so that more are always a superset.
+
+    Parameters
+    ----------
+    counts
+        The trained one among them.
+    key
+        Of the configuration, for the error.
 
     Raises
     ------
     ConfigError
         If one does not divide the next.
     """
-    ordered = tuple(sorted(set(views)))
+    ordered = tuple(sorted(set(counts)))
     for few, many in pairwise(ordered):
         if many % few:
             raise ConfigError(
-                "[sampling] views",
+                key,
                 expected="counts (with the trained one among them) of which each divides the next",
                 came=", ".join(map(str, ordered)),
                 remedy=f"replace {many} by a multiple of {few}",

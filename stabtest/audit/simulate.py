@@ -5,7 +5,7 @@ is reconstructed on the grid it was simulated on (that would be the inverse crim
 Electromagnetic Scattering Theory*). Noise is Gaussian and comes from the audit's seed. The truth is what an ideal scan would
 show on the reconstruction's grid:
 
-- MRI: the image of the fully sampled k-space without noise (band-limited by the scan, not by the sampling),
+- MRI: the image of the fully sampled Cartesian k-space without noise (band-limited by the scan, not by the sampling), along trajectories too,
 - CT: the mean of the object over each pixel.
 """
 
@@ -27,6 +27,7 @@ from stabtest.audit.naming import case_names
 from stabtest.audit.own_operator import own_operator
 from stabtest.audit.patterns import AnglePatterns, MaskPatterns
 from stabtest.audit.scans import KSpaceScan, Masks, SinogramScan, masks_around
+from stabtest.audit.trajectory import Readouts, ReadoutScan, noncartesian, readouts
 from stabtest.errors import ConfigError
 from stabtest.operators import (
     Averaged,
@@ -37,6 +38,7 @@ from stabtest.operators import (
     LinearOperator,
     MaskFamily,
     MultiCoilFourier,
+    NonCartesian,
     Radon,
     ifft2c,
     sampling_fraction,
@@ -83,7 +85,7 @@ def mask_family(config: Config) -> tuple[Tensor, Masks]:
 
 
 def make_operator(config: Config) -> LinearOperator:
-    """The forward model of a configuration (with simulated coil maps for ``multicoil``).
+    """The forward model of a configuration (with simulated coil maps for several coils).
 
     Raises
     ------
@@ -96,6 +98,8 @@ def make_operator(config: Config) -> LinearOperator:
             return Fourier(mask_family(config)[0])
         case "multicoil":
             return MultiCoilFourier(mask_family(config)[0], coil_maps(config))
+        case "noncartesian" | "noncartesian-multicoil":
+            return noncartesian(config, coil_seed=_coil_seed(config))
         case "radon":
             if section.geometry == "parallel":
                 return Radon(section.size, section.angles, section.detectors)
@@ -115,9 +119,11 @@ def make_operator(config: Config) -> LinearOperator:
 
 def coil_maps(config: Config) -> Tensor:
     """Simulated coil sensitivities ``(C, H, W)``."""
-    return phantoms.coil_maps(
-        config.operator.size, config.operator.coils, seed=derived_seed(config.audit.seed, "coils") % 2**31
-    )
+    return phantoms.coil_maps(config.operator.size, config.operator.coils, seed=_coil_seed(config))
+
+
+def _coil_seed(config: Config) -> int:
+    return derived_seed(config.audit.seed, "coils") % 2**31
 
 
 def simulate(config: Config, index: int) -> Case:
@@ -153,6 +159,8 @@ def _simulated(config: Config, name: str, fine: Tensor, noise_seed: int) -> Case
     match config.operator.kind:
         case "fourier" | "multicoil":
             return _simulate_mri(config, name, fine, noise_seed)
+        case "noncartesian" | "noncartesian-multicoil":
+            return _simulate_noncartesian(config, name, fine, noise_seed)
         case "radon":
             return _simulate_ct(config, name, fine, noise_seed)
         case "identity":
@@ -188,7 +196,7 @@ def _fine(config: Config, index: int) -> Tensor:
 def _kind_of_scan(config: Config, fine: Tensor) -> Tensor:
     """Complex for MRI and where the user's own operator is of complex images, real for what else."""
     section = config.operator
-    if section.kind in ("fourier", "multicoil") or (section.kind == "own" and section.complex):
+    if config.modality == "mri" or (section.kind == "own" and section.complex):
         return fine.to(torch.complex64)
     return fine.abs() if fine.is_complex() else fine
 
@@ -223,6 +231,33 @@ def _simulate_mri(config: Config, name: str, fine: Tensor, seed: int) -> Case:
     )
 
 
+def _simulate_noncartesian(config: Config, name: str, fine: Tensor, seed: int) -> Case:
+    everything = torch.ones(config.operator.shape, dtype=torch.bool)
+    truth = ifft2c(Fourier(everything).refine(FINER).forward(fine))  # of the whole square of k-space, its corners too
+    noise_std = config.data.noise * float(truth.abs().max())
+    trained = len(readouts(config).places)
+
+    def made(count: int) -> tuple[Readouts, NonCartesian]:
+        number = None if count == trained else count
+        return readouts(config, number), noncartesian(config, coil_seed=_coil_seed(config), count=number)
+
+    scan = ReadoutScan(trained, made, lambda operator: operator.refine(FINER).forward(fine), noise_std, seed)
+    measured = scan(trained)
+    assert isinstance(measured.operator, NonCartesian)
+    return Case(
+        name=name,
+        patient=name,
+        modality="mri",
+        operator=measured.operator,
+        measurement=measured.measurement,
+        truth=truth,
+        truth_source="phantom",
+        noise_std=noise_std,
+        resample=scan,
+        noiseless=scan.project(measured.operator),
+    )
+
+
 def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
     operator = make_operator(config)
     assert isinstance(operator, Radon | FanBeam)
@@ -241,7 +276,7 @@ def _simulate_ct(config: Config, name: str, fine: Tensor, seed: int) -> Case:
         noise_std=noise_std,
         resample=scan,
         noiseless=clean,
-        repattern=AnglePatterns(scan, derived_seed(seed, "pattern")) if isinstance(operator, Radon) else None,
+        repattern=AnglePatterns(scan, derived_seed(seed, "pattern")),
     )
 
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from stabtest.audit.config import Config
-from stabtest.audit.settings import MapsSection, MaskSection
+from stabtest.audit.settings import MapsSection, MaskSection, TrajectorySection
 
 _HEAD = """\
 # What stabtest audits. Run `stabtest check` on this file first, then `stabtest audit`.
@@ -42,6 +42,10 @@ _EXAMPLES = {
     ("mask", "file"): '"mask.npy"',
     ("maps", "file"): '"maps/{stem}.npy"',
     ("maps", "dataset"): '"maps"',
+    ("trajectory", "file"): '"trajectory.npy"',
+    ("trajectory", "readouts"): "50",
+    ("trajectory", "samples"): "128",
+    ("trajectory", "density_file"): '"density.npy"',
     ("operator", "width"): "368",
     ("operator", "detectors"): "183",
     ("operator", "source_distance"): "256.0",
@@ -67,6 +71,7 @@ _EXAMPLES = {
     ("missed_lesion", "rows"): "[40, 90]",
     ("missed_lesion", "columns"): "[40, 90]",
     ("sampling", "views"): "[25, 100, 200]",
+    ("sampling", "readouts"): "[25, 100, 200]",
     ("image_quality", "water"): "0.02",
     ("kernel", "reference_steps"): "10",
     ("kernel", "sfrc"): "{ threshold = 0.5, least_cutoff = 0.5 }",
@@ -79,7 +84,7 @@ _EXAMPLES = {
     ("worst_case", "region"): '{ kind = "high_frequencies", above = 0.5 }',
     ("worst_case", "restarts"): "2",
 }
-_INLINE: dict[str, type[BaseModel]] = {"mask": MaskSection, "maps": MapsSection}
+_INLINE: dict[str, type[BaseModel]] = {"mask": MaskSection, "trajectory": TrajectorySection, "maps": MapsSection}
 """Nested tables that are written as dotted keys."""
 _CRITERION = """\
 # Acceptance limits, one table each. Without any, everything is reported and nothing is judged.

@@ -124,7 +124,7 @@ class SamplingSection(Record):
     """Fewer and more samples than the network was trained for."""
 
     description: str
-    axis: Literal["k-space samples", "views"]
+    axis: Literal["k-space samples", "views", "spokes", "interleaves", "readouts"]
     trained_fraction: float | None
     rows: list[SamplingRow]
     statements: list[SamplingStatement]

@@ -1,13 +1,14 @@
 r"""Non-Cartesian MRI: ``y_c,m = (H W)^(-1/2) sum_n s_c,n x_n exp(-i k_m . (n - c))``, ``c = N // 2``.
 
 The sum is a nonuniform Fourier transform, computed by finufft (Barnett, Magland, af Klinteberg, *A parallel nonuniform fast Fourier
-transform library based on an "exponential of semicircle" kernel*, SIAM J. Sci. Comput. 41, 2019) through pytorch-finufft, which is
-differentiable and runs on GPUs; both are in the extra ``mri``. On the Cartesian grid ``k = 2 pi (j - N // 2) / N`` it is
+transform library based on an "exponential of semicircle" kernel*, SIAM J. Sci. Comput. 41, 2019) through pytorch-finufft, which runs
+on GPUs; both are in the extra ``mri``. Derivatives are products with the transform and its adjoint again, of any order: the package's own end
+at the first. On the Cartesian grid ``k = 2 pi (j - N // 2) / N`` it is
 `stabtest.operators.Fourier`.
 
 **Direct image.** ``A* W y`` with one weight for each sample, the share of k-space that it stands for, by the iteration of Pipe and Menon (MRM 41,
 1999): ``w <- w / |B t B* w|`` from ``w = 1``, with the same transform ``B`` of an image of twice the field of view and ``t`` the autocorrelation of
-the field of view, whose transform is positive. One factor brings the image to the
+the field of view, whose transform is positive. Weights can be given instead. One factor brings the image to the
 scale of the object; several coils are combined as in `stabtest.operators.MultiCoilFourier`. It is linear in ``y`` and no inverse: between the
 samples nothing is known.
 
@@ -49,14 +50,25 @@ class NonCartesian(LinearOperator):
         Complex ``(C, H, W)``; one coil that sees everything alike if None.
     factor
         How much finer the grid of the image is than the shape (see `refine`); the domain is ``(1, factor H, factor W)``.
+    weights
+        Density compensation for the direct image, real ``(M,)``, none negative, on any scale; ones for the bare adjoint. None: computed when it
+        is first needed.
 
     Raises
     ------
     OperatorError
-        If points, shape or sensitivities do not fit, or pytorch-finufft is not installed.
+        If points, shape, sensitivities or weights do not fit, or pytorch-finufft is not installed.
     """
 
-    def __init__(self, points: Tensor, shape: tuple[int, int], sensitivities: Tensor | None = None, *, factor: int = 1) -> None:
+    def __init__(
+        self,
+        points: Tensor,
+        shape: tuple[int, int],
+        sensitivities: Tensor | None = None,
+        *,
+        factor: int = 1,
+        weights: Tensor | None = None,
+    ) -> None:
         self.points = _check_points(points)
         self.shape, self.factor = (int(shape[0]), int(shape[1])), check_factor(factor)
         if min(self.shape) < 1:
@@ -70,8 +82,9 @@ class NonCartesian(LinearOperator):
                 expected=f"complex (C, {fine[0]}, {fine[1]})",
                 came=f"{sensitivities.dtype} {tuple(sensitivities.shape)}",
             )
-        _finufft()  # what is missing is said here and not at the first product
+        require_finufft()  # what is missing is said here and not at the first product
         self.sensitivities = sensitivities
+        self.weights = None if weights is None else _check_weights(weights, len(self.points))
         coils = 1 if sensitivities is None else sensitivities.shape[0]
         self.domain = Space((1, *fine), is_complex=True)
         self.range = Space((coils, len(self.points)), is_complex=True)
@@ -81,14 +94,13 @@ class NonCartesian(LinearOperator):
         x = self.domain.check(x, "image")
         seen = x if self.sensitivities is None else x * self.sensitivities.to(x)
         scaled = seen.flatten(0, 1) * self._scale
-        y = _finufft().finufft_type2(self._nodes(x), scaled.contiguous(), isign=-1, modeord=0, eps=TOLERANCE[x.dtype])
+        y = _transform(scaled, self, False)
         return y.unflatten(0, seen.shape[:2]) * self._register(x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Samples ``(B, C, M)`` to image, complex."""
         moved = (self.range.check(y, "k-space") * self._register(y).conj()).flatten(0, 1).contiguous()
-        shape = (self.domain.shape[1], self.domain.shape[2])
-        x = _finufft().finufft_type1(self._nodes(y), moved, shape, isign=1, modeord=0, eps=TOLERANCE[y.dtype])
+        x = _transform(moved, self, True)
         x = x.unflatten(0, y.shape[:2]) * self._scale
         return x if self.sensitivities is None else (x * self.sensitivities.to(x).conj()).sum(1, keepdim=True)
 
@@ -100,14 +112,7 @@ class NonCartesian(LinearOperator):
     @cached_property
     def density(self) -> Tensor:
         """Weights of the samples, float64 ``(M,)``, scaled so that a smooth image comes back at its size."""
-        double = NonCartesian(self.points, (2 * self.shape[0], 2 * self.shape[1]))  # more pixels of the same size
-        # The autocorrelation of the field of view: its transform, the kernel, has no negative lobes.
-        sides = [1 - (torch.arange(2 * n, dtype=torch.float64) - n).abs() / n for n in self.shape]
-        triangle = sides[0][:, None] * sides[1]
-        w = torch.ones((1, 1, len(self.points)), dtype=torch.complex128)
-        for _ in range(DENSITY_STEPS):
-            w = w / double.forward(double.adjoint(w) * triangle).abs().clamp_min(torch.finfo(torch.float64).tiny)
-        weights = w.real[0, 0]
+        weights = self._iterated() if self.weights is None else self.weights
         coarse = NonCartesian(self.points, self.shape)
         bumps = [
             torch.hann_window(n, periodic=False, dtype=torch.float64) if n > 2 else torch.ones(n, dtype=torch.float64)
@@ -118,6 +123,29 @@ class NonCartesian(LinearOperator):
         scale = float(inner(smooth, back) / inner(back, back))
         return weights * scale * self.factor**2  # the adjoint of a finer grid is smaller by the square of the factor
 
+    def _iterated(self) -> Tensor:
+        """The weights of Pipe and Menon."""
+        double = NonCartesian(self.points, (2 * self.shape[0], 2 * self.shape[1]))  # more pixels of the same size
+        # The autocorrelation of the field of view: its transform, the kernel, has no negative lobes.
+        sides = [1 - (torch.arange(2 * n, dtype=torch.float64) - n).abs() / n for n in self.shape]
+        triangle = sides[0][:, None] * sides[1]
+        w = torch.ones((1, 1, len(self.points)), dtype=torch.complex128)
+        for _ in range(DENSITY_STEPS):
+            w = w / double.forward(double.adjoint(w) * triangle).abs().clamp_min(torch.finfo(torch.float64).tiny)
+        return w.real[0, 0]
+
+    def product(self, x: Tensor, adjoint: bool) -> Tensor:
+        """The bare sums over pixels ``(K, H, W) -> (K, M)``, or over samples back, without scale, coils and derivatives."""
+        x, functions = x.detach().contiguous(), require_finufft()
+        nodes, options = self._nodes(x), {"modeord": 0, "eps": TOLERANCE[x.dtype]}
+        if adjoint:
+            return functions.finufft_type1(nodes, x, (self.domain.shape[1], self.domain.shape[2]), isign=1, **options)
+        return functions.finufft_type2(nodes, x, isign=-1, **options)
+
+    def with_sensitivities(self, sensitivities: Tensor) -> NonCartesian:
+        """The same samples seen through other maps, complex ``(C, factor H, factor W)``."""
+        return NonCartesian(self.points, self.shape, sensitivities, factor=self.factor, weights=self.weights)
+
     def refine(self, factor: int) -> NonCartesian:
         """The same scan of an object on a grid ``factor`` times finer, sensitivities interpolated between pixel middles."""
         factor = check_factor(factor)
@@ -127,7 +155,7 @@ class NonCartesian(LinearOperator):
             options: dict[str, Any] = {"scale_factor": factor, "mode": "bicubic", "align_corners": False}
             parts = torch.nn.functional.interpolate(parts, **options)[0]
             maps = torch.complex(parts[: len(maps)].contiguous(), parts[len(maps) :].contiguous())
-        return NonCartesian(self.points, self.shape, maps, factor=self.factor * factor)
+        return NonCartesian(self.points, self.shape, maps, factor=self.factor * factor, weights=self.weights)
 
     def norm_bound(self) -> float:
         """The estimate of ``||A||`` and its residual, 1 % larger: for step sizes, not a bound that anything is guaranteed by."""
@@ -148,8 +176,15 @@ class NonCartesian(LinearOperator):
             "coils": self.range.shape[0],
             "samples": self.range.shape[1],
             "samples per pixel": self.range.shape[1] / (self.shape[0] * self.shape[1]),
-            "direct image": f"density compensation, {DENSITY_STEPS} iterations",
+            "direct image": self._density_words,
         }
+
+    @property
+    def _density_words(self) -> str:
+        if self.weights is None:
+            return f"density compensation, {DENSITY_STEPS} iterations"
+        alike = bool((self.weights == self.weights[0]).all())
+        return "adjoint, without density compensation" if alike else "density compensation, weights given"
 
     @property
     def _scale(self) -> float:
@@ -190,7 +225,59 @@ def _check_points(points: Tensor) -> Tensor:
     return found
 
 
-def _finufft() -> Any:  # noqa: ANN401
+class _Transform(torch.autograd.Function):
+    """``(x, operator, adjoint) -> product``; its derivatives are products again."""
+
+    @staticmethod
+    def forward(x: Tensor, operator: NonCartesian, adjoint: bool) -> Tensor:
+        return operator.product(x, adjoint)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, NonCartesian, bool], output: Tensor) -> None:  # noqa: ANN401
+        _, ctx.operator, ctx.adjoint = inputs
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        return _transform(grad_outputs[0], ctx.operator, not ctx.adjoint), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Tensor) -> Tensor:  # noqa: ANN401
+        return _transform(grad_inputs[0], ctx.operator, ctx.adjoint)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:  # noqa: ANN401
+        x, operator, adjoint = args
+        moved: Tensor = x.movedim(in_dims[0], 0)
+        return _transform(moved.flatten(0, 1), operator, adjoint).unflatten(0, moved.shape[:2]), 0
+
+
+def _transform(x: Tensor, operator: NonCartesian, adjoint: bool) -> Tensor:
+    made: Tensor = _Transform.apply(x, operator, adjoint)  # pyright: ignore[reportAssignmentType]
+    return made
+
+
+def _check_weights(weights: Tensor, count: int) -> Tensor:
+    """Weights as float64 ``(M,)``."""
+    found = weights.detach().cpu()
+    real = not found.is_complex() and tuple(found.shape) == (count,)
+    if not real or not bool(found.isfinite().all()) or bool((found < 0).any()) or not bool((found > 0).any()):
+        raise OperatorError(
+            "NonCartesian: weights",
+            expected=f"one finite real number from 0 for each of the {count} samples, not all of them 0",
+            came=f"{weights.dtype} {tuple(weights.shape)}" + (", with negative, infinite or only zero values" if real else ""),
+            remedy="leave them out to have them computed",
+        )
+    return found.to(torch.float64)
+
+
+def require_finufft() -> Any:  # noqa: ANN401
+    """The functions of pytorch-finufft.
+
+    Raises
+    ------
+    OperatorError
+        If it is not installed.
+    """
     try:
         from pytorch_finufft import functional  # pyright: ignore[reportMissingImports]
     except ImportError as error:

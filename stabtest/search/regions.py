@@ -9,7 +9,7 @@ axis of ``N`` points, DC at ``N // 2``, has the frequency ``(k - N // 2) / N`` c
 
     rho(k) = 2 ((k_1 - N_1 // 2)^2 / N_1^2 + (k_2 - N_2 // 2)^2 / N_2^2)^(1/2)
 
-is 0 at DC, 1 at the edge of an axis and ``sqrt 2`` in a corner.
+is 0 at DC, 1 at the edge of an axis and ``sqrt 2`` in a corner. A sample anywhere at ``kappa`` radians a pixel has ``rho = |kappa| / pi``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from stabtest.errors import SearchError
-from stabtest.operators import FanBeam, FineFourier, FineMultiCoilFourier, Fourier, MultiCoilFourier, Radon
+from stabtest.operators import FanBeam, FineFourier, FineMultiCoilFourier, Fourier, MultiCoilFourier, NonCartesian, Radon
 from stabtest.operators.base import LinearOperator, Space
 
 
@@ -104,7 +104,7 @@ def band(operator: LinearOperator, low: float, high: float) -> Tensor:
     Parameters
     ----------
     operator
-        A Cartesian Fourier operator, of one coil or several.
+        A Fourier operator, Cartesian or not, of one coil or several.
     low, high
         Radii as shares of the Nyquist frequency; DC has 0, a corner ``sqrt 2``.
 
@@ -116,7 +116,7 @@ def band(operator: LinearOperator, low: float, high: float) -> Tensor:
     Raises
     ------
     SearchError
-        If the operator has no Cartesian k-space, the radii are not ``0 <= low < high``, or nothing is measured between them.
+        If the operator has no k-space, the radii are not ``0 <= low < high``, or nothing is measured between them.
 
     Examples
     --------
@@ -124,22 +124,27 @@ def band(operator: LinearOperator, low: float, high: float) -> Tensor:
     >>> int(band(A, 0, 0.1).sum()), int(band(A, 0.25, 0.3).sum())  # DC, and its four neighbours
     (1, 4)
     """
-    if not isinstance(operator, Fourier | FineFourier | MultiCoilFourier | FineMultiCoilFourier):
+    if not isinstance(operator, Fourier | FineFourier | MultiCoilFourier | FineMultiCoilFourier | NonCartesian):
         raise SearchError(
             "region: a band of frequencies",
-            expected="an operator with a Cartesian k-space",
+            expected="an operator with a k-space",
             came=type(operator).__name__,
             remedy="give a boolean tensor of your own as the region",
         )
     if not 0 <= low < high:
         raise SearchError("region: a band of frequencies", expected="0 <= low < high", came=f"low={low}, high={high}")
+    radius = operator.points.norm(dim=1) / torch.pi if isinstance(operator, NonCartesian) else _radii(operator)
+    ring = (radius >= low) & (radius < high) & measured_samples(operator)
+    return _not_empty(ring, f"region: frequencies from {low} to {high} of Nyquist", "at least one measured sample")
+
+
+def _radii(operator: LinearOperator) -> Tensor:
+    """``rho`` of a Cartesian k-space, ``(H, W)``."""
     height, width = operator.range.shape[-2:]
     # In whole numbers, so that a sample on the border of a band is on the same side whatever the rounding.
     rows = ((torch.arange(height) - height // 2) * width).double()
     columns = ((torch.arange(width) - width // 2) * height).double()
-    radius = 2 * torch.hypot(rows[:, None], columns[None, :]) / (height * width)
-    ring = (radius >= low) & (radius < high) & measured_samples(operator)
-    return _not_empty(ring, f"region: frequencies from {low} to {high} of Nyquist", "at least one measured sample")
+    return 2 * torch.hypot(rows[:, None], columns[None, :]) / (height * width)
 
 
 def low_frequencies(operator: LinearOperator, below: float) -> Tensor:
@@ -178,12 +183,12 @@ def one_coil(operator: LinearOperator, index: int) -> Tensor:
     >>> one_coil(A, 2).sum((1, 2))
     tensor([0, 0, 4])
     """
-    if not isinstance(operator, MultiCoilFourier | FineMultiCoilFourier):
+    if not isinstance(operator, MultiCoilFourier | FineMultiCoilFourier | NonCartesian):
         raise SearchError("region: one coil", expected="an operator with several coils", came=type(operator).__name__)
-    coils = operator.range.shape[0]
+    coils, *samples = operator.range.shape
     if not 0 <= index < coils:
         raise SearchError("region: one coil", expected=f"an index from 0 to {coils - 1}", came=str(index))
-    return (torch.arange(coils) == index)[:, None, None] & measured_samples(operator)
+    return (torch.arange(coils) == index).reshape(-1, *[1] * len(samples)) & measured_samples(operator)
 
 
 def views(operator: LinearOperator, indices: Sequence[int]) -> Tensor:

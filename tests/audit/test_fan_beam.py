@@ -27,7 +27,7 @@ def audited(tmp_path_factory, tiny, write_project):
     config = config.replace("fractions = [0.25, 1.0]", "views = [12]").replace(
         "{{ mask = [0.2] }}", "{{ centre = [1.0], angle_jitter = [0.5] }}"
     )
-    config = re.sub("patterns = .*", "", config)
+    config = re.sub("patterns = .*", 'patterns = ["random_angles", "limited_angle"]', config)
     for name in ("image_quality", "detectability", "kernel", "missed_lesion"):
         config = config.replace(f"[{name}]\nenabled = true", f"[{name}]\nenabled = false")
     network = network.replace("Conv2d(2, 2", "Conv2d(1, 1").replace("randn(2, 2", "randn(1, 1")
@@ -57,6 +57,25 @@ def test_more_views_hold_the_fewer_with_the_same_noise():
     torch.testing.assert_close(few.measurement, many.measurement[:, :, ::2])
 
 
+def test_patterns_are_of_the_full_turn_and_of_a_third():
+    case = simulate(parse_config(f'network.zoo = "tv"\n[operator]\n{OPERATOR}\n[data]\nnoise = 0.01'), 0)
+    anywhere, limited = case.repattern("random_angles"), case.repattern("limited_angle")
+    for again in (anywhere, limited):
+        assert (again.count, again.measurement.shape) == (24, case.measurement.shape)
+        assert again.operator.geometry.source_distance == 60.0
+        residual = again.measurement - again.operator(case.truth)
+        assert norm(residual) < 0.1 * norm(again.measurement)  # of this object, seen from these angles
+        assert norm(again.measurement - case.operator(case.truth)) > 2 * norm(residual)  # control: from the trained ones
+    assert max(anywhere.operator.angles) > 180
+    assert limited.operator.angles == tuple(5.0 * view for view in range(24))
+
+
+def test_patterns_have_rows(audited):
+    rows = audited.document.sampling.patterns
+    assert {row.pattern for row in rows} == {"trained", "random_angles", "limited_angle"}
+    assert all(row.change > 0 for row in rows if row.pattern == "limited_angle")  # a wedge is missing, for every method
+
+
 @pytest.mark.parametrize("detector", ["fan", "fan-curved"])
 def test_every_method_of_ct_reconstructs(detector):
     config = parse_config(f'network.zoo = "tv"\n[operator]\n{OPERATOR.replace("fan", detector)}\n[data]\nnoise = 0.002')
@@ -82,7 +101,7 @@ def test_distances_have_defaults():
 
 REFUSED = {
     '[operator]\nkind = "radon"\ngeometry = "fan"\nsource_distance = 80.0': "outside of the image",
-    '[operator]\nkind = "radon"\ngeometry = "fan"\n[sampling]\npatterns = ["random_angles"]': "parallel",
+    '[operator]\nkind = "radon"\ngeometry = "fan"\n[sampling]\npatterns = ["radial"]': "patterns that the operator can have",
     '[operator]\nkind = "radon"\ngeometry = "fan"\n[data]\nkind = "sinogram"\nfiles = ["a.h5"]': "parallel",
 }
 

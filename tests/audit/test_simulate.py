@@ -7,7 +7,7 @@ import torch
 from stabtest import phantoms
 from stabtest.audit.config_file import parse_config
 from stabtest.audit.measures import sampling_levels
-from stabtest.audit.scans import ViewSelection, check_nested_views, farthest_first, masks_around, view_noise
+from stabtest.audit.scans import ViewSelection, check_nested, farthest_first, masks_around, view_noise
 from stabtest.audit.simulate import derived_seed, finer_object, make_operator, simulate
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
@@ -117,9 +117,9 @@ def test_view_noise_is_standard_normal_and_differs_between_views():
 
 
 def test_nested_views_are_checked():
-    assert check_nested_views((50, 25, 100)) == (25, 50, 100)
+    assert check_nested((50, 25, 100), "[sampling] views") == (25, 50, 100)
     with pytest.raises(ConfigError, match="divides the next"):
-        check_nested_views((50, 75))
+        check_nested((50, 75), "[sampling] views")
 
 
 def test_default_levels_hold_the_trained_one():

@@ -4,7 +4,7 @@ import pytest
 
 from stabtest.audit.config import Config
 from stabtest.audit.config_file import parse_config
-from stabtest.audit.settings import MapsSection, MaskSection
+from stabtest.audit.settings import MapsSection, MaskSection, TrajectorySection
 from stabtest.audit.template import init_template
 from stabtest.findings import Criterion
 
@@ -27,7 +27,7 @@ def test_every_key_appears():
             assert f"[{name}]" in text
             for key in model.model_fields:
                 assert re.search(rf"^(# )?{key}(\.| = )", text, re.M), f"[{name}] {key}"
-    for table, model in (("mask", MaskSection), ("maps", MapsSection)):
+    for table, model in (("mask", MaskSection), ("trajectory", TrajectorySection), ("maps", MapsSection)):
         for key in model.model_fields:
             assert re.search(rf"^(# )?{table}.{key} = ", text, re.M)
     for key in Criterion.model_fields:
@@ -48,6 +48,8 @@ def test_each_commented_key_can_be_set(line):
         text = text.replace(line, line[2:], 1).replace("# files", "files").replace('# kind = "phantom"', 'kind = "images"')
     elif line.startswith("# mask.file"):
         text = re.sub(r"^mask\..*\n", "", text.replace(line, "FILE"), flags=re.M).replace("FILE", line[2:])
+    elif line.startswith("# trajectory.density_file"):
+        text = text.replace(line, line[2:], 1).replace("# trajectory.file", "trajectory.file")
     elif line.startswith((*OF_A_FILE, *OF_A_COMMAND)):
         source = "file" if line.startswith(OF_A_FILE) else "command"
         text = text.replace('zoo = "unet-mri"\n', "").replace(f'# {source} = "', f'{source} = "').replace(line, line[2:], 1)

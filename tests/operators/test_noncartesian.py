@@ -87,6 +87,35 @@ def test_gradient_is_the_adjoint_of_the_residual(A, generator):
 
 
 @every_operator
+def test_derivatives_of_the_second_order_and_forward_ones_are_products_too(A, generator):
+    x, v = (A.domain.randn(1, generator=generator, dtype=torch.float64) for _ in range(2))
+
+    def value(image):
+        return 0.25 * A(image).abs().square().sum().square()
+
+    variable = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(value(variable), variable, create_graph=True)
+    (curvature,) = torch.autograd.grad(inner(gradient, v).sum(), variable)
+    y, w = A(x), A(v)
+    power = y.abs().square().sum()
+    expected = A.adjoint(power * w + 2 * inner(y, w).reshape(()) * y)
+    torch.testing.assert_close(curvature, expected)
+    torch.testing.assert_close(torch.func.jvp(A.forward, (x,), (v,))[1], w)
+    torch.testing.assert_close(torch.func.vmap(A.forward)(torch.stack([x, v])), torch.stack([y, w]))
+
+
+def test_weights_that_are_given_are_used_on_any_scale(generator):
+    w = torch.rand(140, generator=generator, dtype=torch.float64)
+    first, scaled = (NonCartesian(RADIAL, (16, 16), weights=factor * w) for factor in (1, 7))
+    y = first.range.randn(1, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(first.pseudo_inverse(y), scaled.pseudo_inverse(y))
+    direct = first.adjoint(y * w)
+    torch.testing.assert_close(first.pseudo_inverse(y) / first.pseudo_inverse(y).norm(), direct / direct.norm())
+    assert not torch.allclose(first.pseudo_inverse(y), OPERATORS["radial"].pseudo_inverse(y))  # control
+    torch.testing.assert_close(first.refine(2).weights, w)
+
+
+@every_operator
 def test_the_direct_image_is_linear_and_differentiable(A, generator):
     y = A.range.randn(1, generator=generator, dtype=torch.float64).requires_grad_()
     w = A.domain.randn(1, generator=generator, dtype=torch.float64)
@@ -133,14 +162,17 @@ def test_the_norm_is_the_largest_singular_value():
 WRONG = {
     "cycles": (torch.full((3, 2), 8.0), None, "divide cycles"),
     "shape": (torch.zeros(3), None, "real .M, 2."),
+    "weights": (RADIAL, None, "one finite real number", torch.ones(3)),
+    "negative weights": (RADIAL, None, "negative", -torch.ones(140)),
     "maps": (RADIAL, torch.zeros(2, 4, 4), "complex .C, 8, 8."),
 }
 
 
-@pytest.mark.parametrize(("points", "sensitivities", "words"), WRONG.values(), ids=WRONG)
-def test_impossible_scans_are_refused(points, sensitivities, words):
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_impossible_scans_are_refused(wrong):
+    points, sensitivities, words, *weights = wrong
     with pytest.raises(OperatorError, match=words):
-        NonCartesian(points, (8, 8), sensitivities)
+        NonCartesian(points, (8, 8), sensitivities, weights=weights[0] if weights else None)
 
 
 def test_a_missing_package_is_named(monkeypatch):

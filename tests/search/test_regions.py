@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stabtest.errors import SearchError
-from stabtest.operators import FineFourier, Fourier, Identity, MultiCoilFourier, Radon, fft2c
+from stabtest.operators import FineFourier, Fourier, Identity, MultiCoilFourier, NonCartesian, Radon, fft2c, spokes
 from stabtest.search.constraints import MeasurementBall
 from stabtest.search.regions import band, box, disc, high_frequencies, low_frequencies, measured_samples, one_coil, views
 
@@ -88,8 +88,8 @@ def test_box_holds_its_rows_and_columns():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: band(Radon(8, 5), 0, 1), "Cartesian k-space"),
-        (lambda: band(Identity((4, 4), is_complex=True), 0, 1), "Cartesian k-space"),
+        (lambda: band(Radon(8, 5), 0, 1), "a k-space"),
+        (lambda: band(Identity((4, 4), is_complex=True), 0, 1), "a k-space"),
         (lambda: band(Fourier(MASK), 0.5, 0.5), "0 <= low < high"),
         (lambda: band(Fourier(MASK), -0.1, 0.5), "0 <= low < high"),
         (lambda: band(Fourier(MASK), 0.0, float("nan")), "0 <= low < high"),
@@ -125,3 +125,14 @@ def test_a_set_over_a_built_region_reaches_all_of_it_and_nothing_else(operator, 
     e = MeasurementBall(operator, torch.ones(1), region=region).maximise_linear(g)
     assert torch.equal(e[0] != 0, region)
     assert e.abs().square().sum().item() == pytest.approx(1, rel=1e-5)
+
+
+def test_samples_anywhere_have_the_frequency_of_their_place():
+    """Spokes with DC in the middle: bands are rings of samples, of every coil."""
+    pytest.importorskip("pytorch_finufft")
+    A = NonCartesian(spokes(3, 8), (8, 8), torch.ones(2, 8, 8, dtype=torch.complex64))
+    radius = np.abs(np.arange(8) - 4) / 4
+    for low, high in ((0.0, 0.3), (0.3, 0.8), (0.8, np.inf)):
+        expected = np.broadcast_to(np.tile((radius >= low) & (radius < high), 3), (2, 24))
+        np.testing.assert_array_equal(band(A, low, high).numpy(), expected)
+    assert one_coil(A, 1).sum(1).tolist() == [0, 24]

@@ -24,10 +24,15 @@ class SamplingSection(Section):
         description="CT: view counts beside the trained one. Simulated: each divides the next; default half and double. "
         "A real scan: up to its number of views; default half.",
     )
+    readouts: tuple[Count, ...] = Field(
+        default=(),
+        description="Non-Cartesian MRI: numbers of spokes, interleaves or readouts beside the trained one. Each divides the next (golden angle: "
+        "any); of a file they divide its number. Default half and double; of a file half.",
+    )
     patterns: tuple[Kind | Angles, ...] = Field(
         default=(),
-        description="Other patterns of as many samples as trained with: kinds of mask (MRI), or random_angles and limited_angle (CT; of a real "
-        "scan, views that it has).",
+        description="Other patterns of as many samples as trained with: kinds of mask (Cartesian MRI), or random_angles and limited_angle (CT; of "
+        "a real scan, views that it has).",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from stabtest.audit.settings.base import Count, Index, Positive, Section, Seed, Side
+from stabtest.audit.settings.trajectory import TrajectorySection
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -75,16 +76,20 @@ class MapsSection(Section):
 class OperatorSection(Section):
     """The forward model."""
 
-    kind: Literal["fourier", "multicoil", "radon", "identity", "own"] = Field(
+    kind: Literal["fourier", "multicoil", "noncartesian", "noncartesian-multicoil", "radon", "identity", "own"] = Field(
         default="fourier",
-        description="fourier = single-coil MRI, multicoil = MRI with coil maps, radon = CT, own = your own (factory or matrix).",
+        description="fourier = single-coil MRI, multicoil = MRI with coil maps, noncartesian(-multicoil) = the same along a trajectory, radon = "
+        "CT, own = your own (factory or matrix).",
     )
     size: Side = Field(default=128, description="Side of the square image in pixels.")
     width: Side | None = Field(
         default=None, description="kspace: columns of the image, where it is not square; size then is the rows."
     )
     mask: MaskSection = Field(default=MaskSection(), description="MRI: sampling mask.")
-    coils: Count = Field(default=4, description="multicoil: number of simulated receive coils.")
+    trajectory: TrajectorySection = Field(
+        default=TrajectorySection(), description="noncartesian: where k-space is measured (needs the extra mri)."
+    )
+    coils: Count = Field(default=4, description="multicoil, noncartesian-multicoil: number of simulated receive coils.")
     maps: MapsSection = Field(default=MapsSection(), description="multicoil: coil maps.")
     angles: Count = Field(default=50, description="radon: number of views over 180 degrees (fan beam: 360).")
     detectors: Count | None = Field(default=None, description="radon: detector pixels; default covers the image diagonal.")
@@ -127,6 +132,16 @@ class OperatorSection(Section):
         if self.factory is None and self.arguments:
             raise ValueError("a factory where arguments are given")
         return self
+
+    @property
+    def has_trajectory(self) -> bool:
+        """Whether it is non-Cartesian MRI."""
+        return self.kind in ("noncartesian", "noncartesian-multicoil")
+
+    @property
+    def has_coils(self) -> bool:
+        """Whether several coils measure."""
+        return self.kind in ("multicoil", "noncartesian-multicoil")
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -52,7 +52,7 @@ class NetworkSection(Section):
     arguments: dict[str, Any] = Field(default={}, description="Keyword arguments of the factory.")
     weights: str | None = Field(default=None, description="Weights: safetensors, or a state_dict saved by torch.save.")
     takes: Literal["pseudo_inverse", "measurements", "measurements+operator", "fastmri", "deepinv"] = Field(
-        default="pseudo_inverse", description="What the network is given; pseudo_inverse = zero-filled or FBP image."
+        default="pseudo_inverse", description="What the network is given; pseudo_inverse = zero-filled, gridded or FBP image."
     )
     channels: Literal["native", "real-imag", "magnitude"] = Field(
         default="native", description="Layout of complex images: native complex, two channels, or the magnitude only."
@@ -89,10 +89,10 @@ class NetworkSection(Section):
 class ReferenceSection(Section):
     """The classical method that goes through the same tests with the same budget."""
 
-    method: Literal["tv", "tgv", "wavelet", "cg-sense", "sirt", "zero-filled", "fbp", "none"] = Field(
+    method: Literal["tv", "tgv", "wavelet", "cg-sense", "sirt", "zero-filled", "gridding", "fbp", "none"] = Field(
         default="tv",
-        description="tv = total variation; tgv = total generalised variation; wavelet = translation-invariant wavelets; linear: zero-filled and "
-        "cg-sense (MRI), fbp and sirt (CT); none = no reference.",
+        description="tv = total variation; tgv = total generalised variation; wavelet = translation-invariant wavelets; linear: zero-filled, "
+        "gridding (non-Cartesian) and cg-sense (MRI), fbp and sirt (CT); none = no reference.",
     )
     weight: Positive | None = Field(
         default=None, description="tv, tgv, wavelet: regularisation weight; default of the method if not given."

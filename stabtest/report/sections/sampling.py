@@ -78,7 +78,7 @@ def _figures(document: Document, section: SamplingSection, groups: dict[Key, lis
         )
         plot = Plot(
             f"{label} against the amount of data, median and range over cases{at}",
-            "sampling fraction" if section.axis == "k-space samples" else "views, relative to training",
+            "sampling fraction" if section.axis == "k-space samples" else f"{section.axis}, relative to training",
             label,
             tuple(lines),
             tuple(bands),
@@ -105,7 +105,7 @@ def _summary(section: SamplingSection, groups: dict[Key, list[SamplingRow]]) -> 
     )
     heads = (
         "Method",
-        section.axis.capitalize() if section.axis == "views" else section.axis,
+        section.axis if section.axis == "k-space samples" else section.axis.capitalize(),
         "Fraction",
         "Trained",
         "Cases",

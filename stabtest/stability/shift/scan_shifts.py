@@ -6,9 +6,9 @@ case's. What is done to the measurement is in `stabtest.stability.shift.mri_scan
 | Kind | What happens | Size, unit | Operators | Needs the truth |
 |---|---|---|---|---|
 | ``mask`` | told another mask | share of the samples outside of the centre | Fourier, multi-coil | |
-| ``coil_gain``, ``coil_phase`` | told maps with errors a coil | standard deviation, relative or degrees | multi-coil | |
-| ``coil_shift`` | told maps that are moved | pixels | multi-coil | |
-| ``coil_array`` | told maps blended with another array's | share | multi-coil | |
+| ``coil_gain``, ``coil_phase`` | told maps with errors a coil | standard deviation, relative or degrees | multi-coil, Cartesian or not | |
+| ``coil_shift`` | told maps that are moved | pixels | multi-coil, Cartesian or not | |
+| ``coil_array`` | told maps blended with another array's | share | multi-coil, Cartesian or not | |
 | ``motion_translation``, ``motion_rotation`` | moves between groups of lines | largest, pixels or degrees | Fourier, multi-coil | yes |
 | ``angle_jitter`` | each view at another angle | standard deviation, degrees | Radon | yes |
 | ``angle_stretch`` | the gantry turns further | relative | Radon | yes |
@@ -32,7 +32,8 @@ import torch
 from torch import Tensor
 
 from stabtest.errors import ConfigError, DataError
-from stabtest.operators import FanBeam, Fourier, MultiCoilFourier, Radon
+from stabtest.operators import FanBeam, Fourier, MultiCoilFourier, NonCartesian, Radon
+from stabtest.operators.base import LinearOperator
 from stabtest.stability.cases import Case
 from stabtest.stability.shift import ct_scans, mri_scans
 from stabtest.stability.shift.scene import Scene
@@ -157,7 +158,7 @@ class ScanShift:
                 same = bool((_told_mask(operator, 1.0, 0) == operator.mask).all())
                 return "every sample is measured, or all that are belong to the centre" if same else None
             case "coil_gain" | "coil_phase" | "coil_shift" | "coil_array":
-                if not isinstance(operator, MultiCoilFourier):
+                if _maps(operator) is None:
                     return "the operator has no coil maps"
                 alone = operator.range.shape[0] < 2 and self.kind in ("coil_gain", "coil_phase")
                 return "one coil: its gain and phase are those of the receiver" if alone else None
@@ -201,15 +202,21 @@ class ScanShift:
         generator = torch.Generator().manual_seed(seed)
         if self.kind in ("receiver_gain", "receiver_phase"):
             return _receiver(same, self.kind, self.size)
-        if isinstance(operator, Fourier | MultiCoilFourier):
+        if isinstance(operator, Fourier | MultiCoilFourier | NonCartesian):
             return self._mri(scene, same, operator, seed, generator)
         assert isinstance(operator, Radon | FanBeam)
         return self._ct(scene, same, operator, generator)
 
     def _mri(
-        self, scene: Scene, same: Shifted, operator: Fourier | MultiCoilFourier, seed: int, generator: torch.Generator
+        self,
+        scene: Scene,
+        same: Shifted,
+        operator: Fourier | MultiCoilFourier | NonCartesian,
+        seed: int,
+        generator: torch.Generator,
     ) -> Shifted:
         if self.kind == "mask":
+            assert not isinstance(operator, NonCartesian)
             mask = _told_mask(operator, self.size, seed)
             if isinstance(operator, Fourier):
                 return replace(same, operator=Fourier(mask))
@@ -225,8 +232,8 @@ class ScanShift:
                 generator=generator,
             )
             return replace(same, measurement=same.measurement + change)
-        assert isinstance(operator, MultiCoilFourier)
-        maps = operator.sensitivities
+        maps = _maps(operator)
+        assert maps is not None
         match self.kind:
             case "coil_gain":
                 told = mri_scans.balanced(maps, gain=self.size, generator=generator)
@@ -236,6 +243,8 @@ class ScanShift:
                 told = mri_scans.moved_maps(maps, self.size)
             case _:
                 told = mri_scans.other_maps(maps, self.size, seed=seed)
+        if isinstance(operator, NonCartesian):
+            return replace(same, operator=operator.with_sensitivities(told))
         return replace(same, operator=MultiCoilFourier(operator.mask, told))
 
     def _ct(self, scene: Scene, same: Shifted, operator: Radon | FanBeam, generator: torch.Generator) -> Shifted:
@@ -265,6 +274,11 @@ def _receiver(same: Shifted, kind: ScanKind, size: float) -> Shifted:
 
     truth = None if same.truth is None else scaled(same.truth)
     return Shifted(scaled(same.measurement), same.operator, truth, scaled)
+
+
+def _maps(operator: LinearOperator) -> Tensor | None:
+    """Coil maps, where there are any."""
+    return operator.sensitivities if isinstance(operator, MultiCoilFourier | NonCartesian) else None
 
 
 def _told_mask(operator: Fourier | MultiCoilFourier, share: float, seed: int) -> Tensor:
