@@ -91,7 +91,12 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(str(path), expected="a readable file", came=error.strerror or str(error)) from error
+        raise DataError(
+            str(path),
+            expected="a readable file",
+            came=error.strerror or str(error),
+            remedy="check the path and who may read it",
+        ) from error
 
 
 @cache

@@ -83,7 +83,7 @@ def _made(
         return OwnOperator(made, shape, is_complex=is_complex, layout="batch", name=f"matrix {name}, {made.entries} entries")
     assert factory is not None
     given: dict[str, Any] = json.loads(arguments)
-    thing = load_object(factory, arguments=given, base_dir=base_dir, instances=True)
+    thing = load_object(factory, arguments=given, base_dir=base_dir, instances=True, table="operator")
     if not isinstance(thing, LinearOperator):
         return OwnOperator(thing, shape, is_complex=is_complex, layout=layout, name=_name(thing, factory))
     if thing.domain.shape != (1, *shape) or thing.domain.is_complex != is_complex:
@@ -124,8 +124,18 @@ def read_matrix(path: Path) -> Any:  # noqa: ANN401 - dense or one of SciPy's sp
                 found = stored[names[0]] if len(names) == 1 else None
             if found is None:
                 if "format" not in names:
-                    raise DataError(str(path), expected=expected, came=f"{len(names)} arrays: {', '.join(names[:6])}")
+                    raise DataError(
+                        str(path),
+                        expected=expected,
+                        came=f"{len(names)} arrays: {', '.join(names[:6])}",
+                        remedy="save one of them by numpy.save, or a sparse one by scipy.sparse.save_npz",
+                    )
                 found = sparse.load_npz(path)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(str(path), expected=expected, came=str(error).split("\n")[0] or type(error).__name__) from error
+        raise DataError(
+            str(path),
+            expected=expected,
+            came=str(error).split("\n")[0] or type(error).__name__,
+            remedy="save the matrix again by numpy.save or scipy.sparse.save_npz",
+        ) from error
     return found

@@ -131,7 +131,12 @@ class ViewSelection:
         """
         count, trained = int(views), len(self.trained)
         if not 1 <= count <= len(self.angles):
-            raise DataError("[sampling] views", expected=f"at most the {len(self.angles)} views of the scan", came=str(count))
+            raise DataError(
+                "[sampling] views",
+                expected=f"at most the {len(self.angles)} views of the scan",
+                came=str(count),
+                remedy="smaller numbers in [sampling] views",
+            )
         order = farthest_first(self.angles, self.trained.tolist())
         chosen = torch.tensor(sorted(order[:count]))
         geometry = self.operator.geometry

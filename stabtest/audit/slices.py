@@ -76,7 +76,9 @@ def _stamp(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except OSError as error:
-        raise DataError(str(path), expected="a file", came=error.strerror or str(error)) from error
+        raise DataError(
+            str(path), expected="a file", came=error.strerror or str(error), remedy="relative paths start at the configuration"
+        ) from error
     return stat.st_size, stat.st_mtime_ns
 
 

@@ -69,11 +69,18 @@ def read_coil_maps(
             name,
             expected=f"shape {shape}: coils, and the grid of the reconstruction",
             came=f"{array.shape} for a slice",
-            remedy="set [operator] size and [data] field_of_view to those of the maps, or resample the maps",
+            remedy="give the maps of the coils of this scan"
+            if array.ndim == 3 and array.shape[1:] == shape[1:]
+            else "set [operator] size and [data] field_of_view to those of the maps, or resample the maps",
         )
     files.numbers(array, name)
     if array.dtype.kind != "c":
-        raise DataError(name, expected="complex sensitivities", came=f"real numbers of type {array.dtype}")
+        raise DataError(
+            name,
+            expected="complex sensitivities",
+            came=f"real numbers of type {array.dtype}",
+            remedy="give magnitude and phase of each coil in one complex array",
+        )
     return torch.from_numpy(array.astype(np.complex64))
 
 
@@ -114,4 +121,9 @@ def _only(names: list[str], name: str) -> str:
 def _check_slice(many: bool, shape: tuple[int, ...], index: int | None, name: str) -> None:
     if many and shape[0] > 1 and (index is None or not 0 <= index < shape[0]):
         came = "no slice" if index is None else f"slice {index}"
-        raise DataError(name, expected=f"a slice from 0 to {shape[0] - 1}, as the file holds maps of so many", came=came)
+        raise DataError(
+            name,
+            expected=f"a slice from 0 to {shape[0] - 1}, as the file holds maps of so many",
+            came=came,
+            remedy="give maps of every slice of the scan, or one set of maps (C, H, W) for all",
+        )

@@ -122,6 +122,7 @@ def _mask(file: h5py.File, path: str, array: files.AnyArray) -> files.AnyArray:
             f"{path}: mask",
             expected=f"{width} entries 0 or 1, one a column of the k-space",
             came=f"shape {values.shape} of type {values.dtype}",
+            remedy="write the mask (W,) of this k-space, 1 where a column was measured; masks of points cannot be read from this format",
         )
     mask = values.ravel() != 0
     strange = int(np.count_nonzero(measured_columns(array) & ~mask))
@@ -171,9 +172,17 @@ def _shown(file: h5py.File, path: str, *, index: int, slices: int, coils: bool) 
     stored = files.dataset(file, key)
     if stored.ndim != 3 or stored.shape[0] != slices:
         raise DataError(
-            f"{path}: {key}", expected=f"({slices}, h, w), one image a slice of the k-space", came=f"shape {stored.shape}"
+            f"{path}: {key}",
+            expected=f"({slices}, h, w), one image a slice of the k-space",
+            came=f"shape {stored.shape}",
+            remedy=f"store the images of this k-space under {key}, or take the dataset out",
         )
     image = np.asarray(stored[index])
     if image.dtype.kind not in "uif" or not np.isfinite(image).all():
-        raise DataError(f"{path}: {key}[{index}]", expected="finite magnitudes", came=f"other values, of type {image.dtype}")
+        raise DataError(
+            f"{path}: {key}[{index}]",
+            expected="finite magnitudes",
+            came=f"other values, of type {image.dtype}",
+            remedy="take the dataset out; the image is then reconstructed from the k-space",
+        )
     return image.astype(np.float64)

@@ -146,7 +146,12 @@ def _heads(file: h5py.File, group: str) -> files.AnyArray:
     """All heads; not the data."""
     stored = files.dataset(file, f"{group}/data")
     if len(stored) == 0:
-        raise DataError(f"{file.filename}: {group}/data", expected="read-outs", came="none")
+        raise DataError(
+            f"{file.filename}: {group}/data",
+            expected="read-outs",
+            came="none",
+            remedy="export the scan again, with its acquisitions",
+        )
     head = np.asarray(stored["head"])
     missing = [key for key in _FIELDS if key not in (head.dtype.names or ())]
     if missing:
@@ -154,6 +159,7 @@ def _heads(file: h5py.File, group: str) -> files.AnyArray:
             f"{file.filename}: {group}/data",
             expected="heads of the ISMRM raw data format",
             came=f"none of {', '.join(missing)}",
+            remedy="convert the scan again by the converter of its vendor (siemens_to_ismrmrd and its like)",
         )
     return head
 
@@ -169,7 +175,12 @@ def _is_image(flags: files.AnyArray) -> files.AnyArray:
 def _slice(head: files.AnyArray, image: files.AnyArray, index: int | None, name: str) -> tuple[files.AnyArray, int]:
     """Positions of the read-outs of a slice, and how many slices there are."""
     if not image.any():
-        raise DataError(name, expected="read-outs of an image", came=f"{len(head)} read-outs, none of them of an image")
+        raise DataError(
+            name,
+            expected="read-outs of an image",
+            came=f"{len(head)} read-outs, none of them of an image",
+            remedy="give the file of the imaging scan; this one holds noise, calibration or navigators",
+        )
     of = head["idx"]["slice"]
     slices = int(of[image].max()) + 1
     if index is None and slices > 1:
@@ -177,7 +188,12 @@ def _slice(head: files.AnyArray, image: files.AnyArray, index: int | None, name:
         raise DataError(name, expected="one slice", came=f"{slices} slices", remedy=remedy)
     chosen = np.flatnonzero(image & (of == (index or 0)))
     if not len(chosen):
-        raise DataError(name, expected=f"a slice from 0 to {slices - 1}", came=f"index = {index}")
+        raise DataError(
+            name,
+            expected=f"a slice from 0 to {slices - 1}",
+            came=f"index = {index}",
+            remedy="correct [data] row (in Python: index)",
+        )
     return chosen, slices
 
 
@@ -194,7 +210,12 @@ def _first_of_each(head: files.AnyArray, chosen: files.AnyArray) -> tuple[files.
 def _one(values: files.AnyArray, name: str) -> int:
     found = np.unique(values)
     if len(found) != 1:
-        raise DataError(name, expected="the same number in each read-out", came=", ".join(map(str, found[:6])))
+        raise DataError(
+            name,
+            expected="the same number in each read-out",
+            came=", ".join(map(str, found[:6])),
+            remedy="give a scan of one setting of the receiver; split the file where it changes",
+        )
     return int(found[0])
 
 
@@ -204,7 +225,10 @@ def _record(file: h5py.File, group: str, head: files.AnyArray, position: int, na
     channels, samples = int(head["active_channels"][position]), int(head["number_of_samples"][position])
     if values.size != 2 * channels * samples:
         raise DataError(
-            f"{name}/data[{position}]", expected=f"{channels} coils x {samples} complex samples", came=f"{values.size} numbers"
+            f"{name}/data[{position}]",
+            expected=f"{channels} coils x {samples} complex samples",
+            came=f"{values.size} numbers",
+            remedy="the file is damaged: copy or convert it again",
         )
     return values.view(np.complex64).reshape(channels, samples)
 
@@ -223,7 +247,10 @@ def _sorted(
         if int(one["idx"]["kspace_encode_step_2"]) or not 0 <= column < width:
             came = f"step {int(one['idx']['kspace_encode_step_1'])}, {int(one['idx']['kspace_encode_step_2'])}"
             raise DataError(
-                f"{name}/data[{position}]", expected=f"a phase encoding within the {width} of a 2-D scan", came=came
+                f"{name}/data[{position}]",
+                expected=f"a phase encoding within the {width} of a 2-D scan",
+                came=came,
+                remedy="give a 2-D scan whose header says how many lines were encoded",
             )
         samples = _record(file, group, head, position, name)
         first, last = int(one["discard_pre"]), samples.shape[1] - int(one["discard_post"])

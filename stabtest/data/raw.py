@@ -86,7 +86,7 @@ def slice_of(stored_shape: tuple[int, ...], index: int | None, name: str, *, coi
             name,
             expected="one slice",
             came=f"shape {stored_shape}",
-            remedy='choose a slice: [data] row = 0 or slices = "all" (in Python: index)',
+            remedy="choose a slice: [data] row = 0, or every = 1 for all of them (in Python: index)",
         )
     index = index or 0
     if not 0 <= index < stored_shape[0]:

@@ -140,7 +140,12 @@ def read_data_exchange(
         found = Axis(float(axis), float("nan"), float("nan"), float("nan"))
         notes.append(f"rotation axis at detector pixel {axis:g}, as given")
     else:
-        raise DataError(f"{path}: axis = {axis}", expected=f"from 0 to {rows.shape[1] - 1}", came=str(axis))
+        raise DataError(
+            f"{path}: axis = {axis}",
+            expected=f"from 0 to {rows.shape[1] - 1}",
+            came=str(axis),
+            remedy="give the detector pixel of the rotation axis, or None to have it found",
+        )
     field = _field(rows, found.position, field, str(path), notes)
     spacing = field / size
     scanner = Radon(size, [float(angle) for angle in angles], detectors)
@@ -234,7 +239,12 @@ def _field(rows: Array, axis: float, asked: float | None, name: str, notes: list
     measured = 2.0 * min(axis + 0.5, pixels - 0.5 - axis)
     if asked is not None:
         if not 16.0 <= asked <= 2.0 * pixels:
-            raise DataError(f"{name}: field = {asked}", expected=f"from 16 to {2 * pixels} detector pixels", came=str(asked))
+            raise DataError(
+                f"{name}: field = {asked}",
+                expected=f"from 16 to {2 * pixels} detector pixels",
+                came=str(asked),
+                remedy="give the field in detector pixels, or None to have it found",
+            )
         notes.append(f"field of view {asked:g} detector pixels, as asked")
         return float(asked)
     # A pixel belongs to the object where any view is darker than a twentieth of the darkest reading.

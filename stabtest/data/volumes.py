@@ -42,7 +42,12 @@ def count_slices(path: str | Path, *, coils: bool) -> int:
         try:
             shape = np.load(files.existing(path), mmap_mode="r", allow_pickle=False).shape
         except (ValueError, OSError, EOFError) as error:
-            raise DataError(str(path), expected="a NumPy file of numbers", came=str(error).split("\n")[0]) from error
+            raise DataError(
+                str(path),
+                expected="a NumPy file of numbers",
+                came=str(error).split("\n")[0],
+                remedy="it may be truncated, or hold Python objects: save the array again by numpy.save",
+            ) from error
     else:
         shape = files.load_numpy(path).shape
     return int(shape[0]) if len(shape) == (4 if coils else 3) else 1

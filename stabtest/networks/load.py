@@ -96,6 +96,7 @@ def load_object(
     arguments: Mapping[str, Any] | None = None,
     base_dir: str | Path = ".",
     instances: bool = False,
+    table: str = "network",
 ) -> Any:  # noqa: ANN401 - a user's object can be anything
     """Import a factory and call it, whatever it makes.
 
@@ -103,6 +104,8 @@ def load_object(
     ----------
     spec, arguments, base_dir
         As in `load_factory`.
+    table
+        Of the configuration, for messages.
     instances
         Whether the name may be that of a finished object, which is not called: one that has ``adjoint`` or ``A_adjoint``, or a pair.
 
@@ -132,7 +135,7 @@ def load_object(
             finished = isinstance(factory, tuple) or hasattr(factory, "adjoint") or hasattr(factory, "A_adjoint")
             if finished or hasattr(factory, "rmatvec"):
                 return factory
-        return _call(factory, dict(arguments or {}), spec)
+        return _call(factory, dict(arguments or {}), spec, table)
 
 
 def _import_file(path: Path, spec: str) -> ModuleType:
@@ -208,7 +211,7 @@ def _attribute(module: ModuleType, name: str, spec: str) -> Any:  # noqa: ANN401
     return value
 
 
-def _call(factory: Any, arguments: dict[str, Any], spec: str) -> Any:  # noqa: ANN401
+def _call(factory: Any, arguments: dict[str, Any], spec: str, table: str) -> Any:  # noqa: ANN401
     if isinstance(factory, nn.Module) and not arguments:
         return factory
     if not callable(factory):
@@ -216,7 +219,8 @@ def _call(factory: Any, arguments: dict[str, Any], spec: str) -> Any:  # noqa: A
             f"factory {spec!r} cannot be called",
             expected="a function or a class",
             came=type(factory).__name__,
-            remedy="give the name of what makes the network, or of an nn.Module without arguments",
+            remedy=f"give the name of what makes the {table}"
+            + (", or of an nn.Module without arguments" if table == "network" else ""),
         )
     try:
         signature = inspect.signature(factory)
@@ -230,14 +234,14 @@ def _call(factory: Any, arguments: dict[str, Any], spec: str) -> Any:  # noqa: A
                 f"factory {spec!r}: arguments do not fit ({error})",
                 expected=f"{getattr(factory, '__name__', 'factory')}{signature}",
                 came=", ".join(f"{key}={value!r}" for key, value in arguments.items()) or "none",
-                remedy="correct [network] arguments",
+                remedy=f"correct [{table}] arguments",
             ) from error
     try:
         return factory(**arguments)
     except (Exception, SystemExit) as error:
         raise NetworkError(
             f"factory {spec!r}",
-            expected="a network",
+            expected="a network" if table == "network" else "an operator",
             came=f"{type(error).__name__}: {error}",
             remedy="call it in Python with these arguments: there it fails too",
         ) from error

@@ -50,12 +50,22 @@ class MatrixMap:
                 remedy="give the transposed matrix, or set [operator] size",
             )
         if matrix.dtype.kind not in "buifc":
-            raise OperatorError("matrix", expected="numbers", came=str(matrix.dtype))
+            raise OperatorError(
+                "matrix",
+                expected="numbers",
+                came=str(matrix.dtype),
+                remedy="save the matrix as floating-point or complex numbers",
+            )
         self.image, self.rows = shape, int(rows)
         self.is_sparse = bool(sparse.issparse(matrix))
         values = np.asarray(matrix.data if self.is_sparse else matrix)
         if not bool(np.isfinite(values).all()):
-            raise OperatorError("matrix", expected="finite entries", came="NaN or infinity")
+            raise OperatorError(
+                "matrix",
+                expected="finite entries",
+                came="NaN or infinity",
+                remedy="see where they come from; a ray that misses the image has a row of zeros",
+            )
         self.entries = int(values.size)
         self.is_complex = matrix.dtype.kind == "c"
         parts = (matrix.real, matrix.imag) if self.is_complex else (matrix,)

@@ -483,3 +483,181 @@ def make_truncated_mask(folder):
     buffer = io.BytesIO()
     np.save(buffer, np.ones((32, 32)))
     (folder / "mask.npy").write_bytes(buffer.getvalue()[:200])
+
+
+# Several coils
+
+
+def volume(
+    folder: Path, *, mask: np.ndarray | None = None, image: np.ndarray | None = None, header: bytes | None = None, **shape
+) -> None:
+    """A multi-coil file as fastMRI's: k-space of two slices seen by three coils, and what a case adds."""
+    import h5py
+
+    from stabtest.operators import fft2c
+    from stabtest.phantoms import coil_maps, head
+
+    size, coils, slices = shape.get("size", 32), shape.get("coils", 3), shape.get("slices", 2)
+    maps = coil_maps(size, coils, seed=0)
+    values = np.stack([fft2c(head(size, seed=number) * maps[None]).numpy()[0] for number in range(slices)])
+    with h5py.File(folder / "scan.h5", "w") as file:
+        file["kspace"] = values if mask is None else values * (mask != 0)
+        file.attrs["patient_id"] = "A"
+        for name, value in (("mask", mask), ("reconstruction_rss", image)):
+            if value is not None:
+                file[name] = value
+        if header is not None:
+            file["ismrmrd_header"] = header
+
+
+def make_volume(folder):
+    volume(folder)
+
+
+def make_volume_of_one_coil(folder):
+    import h5py
+
+    volume(folder)
+    with h5py.File(folder / "scan.h5", "r+") as file:
+        values = file["kspace"][:, 0]
+        del file["kspace"]
+        file["kspace"] = values
+
+
+def make_volume_with_a_mask_of_points(folder):
+    volume(folder)
+    import h5py
+
+    with h5py.File(folder / "scan.h5", "r+") as file:
+        file["mask"] = np.ones((32, 32))
+
+
+def make_volume_with_the_mask_of_another(folder):
+    import h5py
+
+    volume(folder)
+    with h5py.File(folder / "scan.h5", "r+") as file:
+        file["mask"] = np.arange(32) % 2
+
+
+def make_volume_with_gaps(folder):
+    import h5py
+
+    volume(folder)
+    with h5py.File(folder / "scan.h5", "r+") as file:
+        file["kspace"][...] = file["kspace"][...] * (np.arange(32) % 2)
+
+
+def make_volume_with_images_of_another(folder):
+    volume(folder, image=np.ones((5, 32, 32)))
+
+
+def make_volume_with_a_broken_image(folder):
+    volume(folder, image=np.full((2, 32, 32), np.nan))
+
+
+def make_truncated_volume(folder):
+    volume(folder)
+    halve(folder / "scan.h5")
+
+
+def make_volume_with_a_radial_header(folder):
+    size = "<matrixSize><x>32</x><y>32</y><z>1</z></matrixSize>"
+    spaces = f"<encodedSpace>{size}</encodedSpace><reconSpace>{size}</reconSpace>"
+    volume(folder, header=f"<h><encoding>{spaces}<trajectory>radial</trajectory></encoding></h>".encode())
+
+
+def make_volume_with_a_broken_header(folder):
+    volume(folder, header=b"<ismrmrdHeader><encoding>")
+
+
+def make_real_maps(folder):
+    volume(folder)
+    np.save(folder / "maps.npy", np.ones((3, 32, 32)))
+
+
+def make_maps_of_other_coils(folder):
+    volume(folder)
+    np.save(folder / "maps.npy", np.ones((5, 32, 32), complex))
+
+
+def make_maps_of_other_slices(folder):
+    volume(folder, slices=3)
+    np.save(folder / "maps.npy", np.ones((2, 3, 32, 32), complex))
+
+
+def make_two_sets_of_maps(folder):
+    volume(folder)
+    np.savez(folder / "maps.npz", first=np.ones((3, 32, 32), complex), second=np.ones((3, 32, 32), complex))
+
+
+# Trajectories and own operators
+
+
+def make_trajectory_in_cycles(folder):
+    np.save(folder / "k.npy", np.stack([np.linspace(-16, 15, 32), np.zeros(32)], -1)[None])
+
+
+def make_trajectory_of_three_directions(folder):
+    np.save(folder / "k.npy", np.zeros((4, 32, 3)))
+
+
+def make_trajectory_with_nan(folder):
+    np.save(folder / "k.npy", np.full((4, 32, 2), np.nan))
+
+
+def make_trajectory(folder):
+    line = np.linspace(-np.pi, np.pi, 32, endpoint=False)
+    np.save(folder / "k.npy", np.stack([np.stack([line * np.sin(a), line * np.cos(a)], -1) for a in (0.0, 0.8, 1.6, 2.4)]))
+
+
+def make_trajectory_with_negative_weights(folder):
+    make_trajectory(folder)
+    np.save(folder / "w.npy", -np.ones((4, 32)))
+
+
+def make_scanners(folder):
+    (folder / "scanner.py").write_text(
+        """
+import numpy as np
+
+class Scanner:
+    def __init__(self, how="good"):
+        self.how = how
+
+    def forward(self, x):
+        if self.how == "raises":
+            raise RuntimeError("no licence")
+        return np.abs(x) if self.how == "modulus" else 2 * x
+
+    def adjoint(self, y):
+        return y if self.how == "adjoint" else 2 * y
+
+def make(how="good"):
+    return Scanner(how)
+
+def half():
+    return 3
+"""
+    )
+
+
+def make_matrix_of_another_size(folder):
+    np.save(folder / "A.npy", np.ones((40, 100)))
+
+
+def make_matrix_of_words(folder):
+    np.save(folder / "A.npy", np.full((3, 1024), "a"))
+
+
+def make_matrix_with_nan(folder):
+    np.save(folder / "A.npy", np.full((3, 1024), np.nan))
+
+
+def make_truncated_matrix(folder):
+    np.save(folder / "A.npy", np.ones((40, 1024)))
+    halve(folder / "A.npy")
+
+
+def make_matrices(folder):
+    np.savez(folder / "A.npz", first=np.ones((40, 1024)), second=np.ones((40, 1024)))
