@@ -1,7 +1,8 @@
 """Spoilt files and configurations: nothing but the tool's own errors may come out of a reader.
 
 Each reader is given valid small files of its formats, mutated (cut, bytes overwritten, pieces taken out, doubled or inserted, numbers
-blown up) or replaced by random bytes; the configuration is given TOML whose lines were exchanged, taken out or given other values. A
+blown up) or replaced by random bytes; the configuration is given TOML whose lines were exchanged, taken out or given other values; a
+forward model of the user's is an object whose products are of another kind or shape than they should be, fail, or are no linear maps. A
 reader may take what it is given, or refuse it by a `StabtestError`. Anything else is a defect. Hypothesis draws the mutations and
 makes what falls small.
 
@@ -30,24 +31,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from scipy import sparse
 
 from stabtest import data, networks
 from stabtest.audit.config_file import parse_config
 from stabtest.audit.mask_file import read_mask
 from stabtest.audit.measures import measurements
 from stabtest.audit.naming import case_names
+from stabtest.audit.own_operator import read_matrix
 from stabtest.audit.store import Result, Store
 from stabtest.audit.template import init_template
+from stabtest.audit.trajectory_file import read_trajectory
+from stabtest.data.coil_maps import read_coil_maps
+from stabtest.data.volumes import count_slices, volume_patients
 from stabtest.errors import StabtestError
 from stabtest.findings.records import QualityRow
-from stabtest.operators import fft2c
-from stabtest.phantoms import head
+from stabtest.operators import MatrixMap, OwnOperator, fft2c, spokes
+from stabtest.phantoms import coil_maps, head
 from stabtest.report import load_document
 from stabtest.search.witness import Witness
 from stabtest.search.witness_file import load_witness, save_witness
@@ -110,6 +117,58 @@ def _hdf5(**options: object) -> bytes:
             file.attrs["max"] = 1.0
 
     return _written(".h5", write)
+
+
+_SPACE = "<matrixSize><x>16</x><y>16</y><z>1</z></matrixSize>"
+_HEADER = f"<h><encoding><encodedSpace>{_SPACE}</encodedSpace><reconSpace>{_SPACE}</reconSpace></encoding></h>"
+
+
+def _volume(*, mask: bool) -> bytes:
+    """Several coils in fastMRI's layout, with a header, images, and perhaps the mask of an undersampled scan."""
+
+    def write(path: Path) -> None:
+        import h5py
+
+        coils = fft2c(head(16, seed=0) * coil_maps(16, 3, seed=0)[None]).numpy()
+        columns = np.abs(np.arange(16) - 8) < 6
+        with h5py.File(path, "w") as file:
+            file["kspace"] = np.concatenate([coils, 0.5 * coils]) * (columns if mask else 1)
+            file["ismrmrd_header"] = _HEADER
+            file["reconstruction_rss"] = np.ones((2, 16, 16), np.float32)
+            file.attrs["patient_id"] = "A"
+            if mask:
+                file["mask"] = columns.astype(np.uint8)
+
+    return _written(".h5", write)
+
+
+def _read_volume(path: Path) -> None:
+    count_slices(path, coils=True)
+    volume_patients([path])
+    data.read_kspace(path, index=1, coils=True, undersampled=b"mask" in path.read_bytes(), size=16)
+
+
+def _coil_maps() -> bytes:
+    return _saved(coil_maps(8, 3, seed=0).numpy())
+
+
+def _sparse_matrix() -> bytes:
+    return _written(".npz", lambda path: sparse.save_npz(path, sparse.csr_array(np.eye(5, 16))))
+
+
+def _onnx() -> list[bytes]:
+    """A convolution and a ReLU."""
+    import onnx
+
+    weight = onnx.numpy_helper.from_array(np.full((2, 2, 3, 3), 0.1, np.float32), "weight")
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "weight"], ["h"], pads=[1, 1, 1, 1]),
+        onnx.helper.make_node("Relu", ["h"], ["y"]),
+    ]
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 2, 8, 8]) for name in "xy")
+    graph = onnx.helper.make_graph(nodes, "network", [x], [y], [weight])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    return [model.SerializeToString()]
 
 
 def _exchange() -> bytes:
@@ -228,6 +287,18 @@ SUBJECTS: dict[str, Subject] = {
     "k-space, HDF5": Subject(
         lambda: [_hdf5(), _hdf5(compression="gzip", chunks=(1, 8, 8))], lambda path: data.read_kspace(path, index=0), ".h5"
     ),
+    "several coils": Subject(lambda: [_volume(mask=False), _volume(mask=True)], _read_volume, ".h5"),
+    "coil maps": Subject(lambda: [_coil_maps()], lambda path: read_coil_maps(path, (3, 8, 8)), ".npy"),
+    "trajectory": Subject(
+        lambda: [_saved(spokes(3, 8).numpy()), _saved(spokes(3, 8).unflatten(0, (3, 8)).numpy())],
+        lambda path: read_trajectory(path, (8, 8)),
+        ".npy",
+    ),
+    "matrix, npy": Subject(lambda: [_saved(np.eye(5, 16))], lambda path: MatrixMap(read_matrix(path), (4, 4)), ".npy"),
+    "matrix, npz": Subject(
+        lambda: [_zipped(matrix=np.eye(5, 16)), _sparse_matrix()], lambda path: MatrixMap(read_matrix(path), (4, 4)), ".npz"
+    ),
+    "network, ONNX": Subject(_onnx, networks.load_onnx, ".onnx"),
     "Data Exchange": Subject(lambda: [_exchange()], lambda path: data.read_data_exchange(path, size=16), ".h5"),
     "image, npy": Subject(lambda: [_saved(np.arange(30.0).reshape(5, 6))], data.read_image, ".npy"),
     "image, PNG": Subject(lambda: [_picture(".png")], data.read_image, ".png"),
@@ -327,6 +398,86 @@ def configurations(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Scanner:
+    """Forward and adjoint products of a user's, each spoilt in some way.
+
+    Parameters
+    ----------
+    ways
+        Of the forward and the adjoint, of `SPOILT`.
+    is_complex
+        What the configuration says of images.
+    layout
+        What it says that the products take; None: nothing.
+    """
+
+    ways: tuple[str, str]
+    is_complex: bool
+    layout: str | None
+
+    def build(self) -> None:
+        """Probe and check it as an audit does."""
+        matrix = np.random.default_rng(0).standard_normal((6, 16))
+
+        def forward(x: Any) -> object:
+            return SPOILT[self.ways[0]](matrix @ np.asarray(x).ravel())
+
+        def adjoint(y: Any) -> object:
+            return SPOILT[self.ways[1]]((matrix.T @ np.asarray(y).ravel()).reshape(4, 4))
+
+        OwnOperator((forward, adjoint), (4, 4), is_complex=self.is_complex, layout=cast(Any, self.layout))
+
+
+def _raising(error: BaseException) -> Callable[[Any], object]:
+    def fail(found: object) -> object:
+        raise error
+
+    return fail
+
+
+SPOILT: dict[str, Callable[[Any], object]] = {
+    "good": lambda found: found,
+    "none": lambda found: None,
+    "text": str,
+    "list": lambda found: found.tolist(),
+    "ragged": lambda found: [[1.0], [1.0, 2.0]],
+    "nothing": lambda found: found[:0],
+    "one axis more": lambda found: found[..., None],
+    "shorter": lambda found: found[:-1],
+    "one number": lambda found: found.sum(),
+    "whole": lambda found: found.astype(int),
+    "half": lambda found: found.astype(np.float16),
+    "truth values": lambda found: found > 0,
+    "objects": lambda found: found.astype(object),
+    "complex": lambda found: (1 + 2j) * found,
+    "tensor": torch.from_numpy,
+    "integer tensor": lambda found: torch.from_numpy(found).int(),
+    "constant": lambda found: found + 1,
+    "zero": lambda found: 0 * found,
+    "twice": lambda found: 2 * found,
+    "modulus": np.abs,
+    "noise": lambda found: found + np.random.default_rng().standard_normal(found.shape),
+    "nan": lambda found: found * np.nan,
+    "huge": lambda found: found * 1e300,
+    "tiny": lambda found: found * 1e-300,
+    "masked": lambda found: np.ma.masked_array(found, found > 0),
+    "fails": _raising(ValueError("no")),
+    "assertion": _raising(AssertionError()),
+    "key": _raising(KeyError("k")),
+    "memory": _raising(MemoryError()),
+    "stops": _raising(StopIteration()),
+}
+"""What may come of a product in place of what should."""
+
+scanners = st.builds(
+    Scanner,
+    st.tuples(st.sampled_from(sorted(SPOILT)), st.sampled_from(sorted(SPOILT))),
+    st.booleans(),
+    st.sampled_from([None, "batch", "image", "flat", "real-imag"]),
+)
+
+
 def read_configuration(text: str) -> None:
     """As far as the plan of an audit, without loading a network."""
     config = parse_config(text)
@@ -352,7 +503,7 @@ def fuzz(name: str, *, examples: int, folder: Path, seed: int | None = None, see
     Parameters
     ----------
     name
-        Of `SUBJECTS`, or ``configuration``.
+        Of `SUBJECTS`, or ``configuration`` or ``own operator``.
     examples
         How many.
     folder
@@ -364,12 +515,17 @@ def fuzz(name: str, *, examples: int, folder: Path, seed: int | None = None, see
     """
     counts = Counter[str]() if seen is None else seen
     if name == "configuration":
-        strategy: st.SearchStrategy[str | bytes] = st.one_of(configurations(), st.text(max_size=200))
+        strategy: st.SearchStrategy[str | bytes | Scanner] = st.one_of(configurations(), st.text(max_size=200))
+    elif name == "own operator":
+        strategy = scanners
     else:
         subject = SUBJECTS[name]
         strategy = spoilt(subject.valid())
 
-    def check(content: str | bytes) -> None:
+    def check(content: str | bytes | Scanner) -> None:
+        if isinstance(content, Scanner):
+            counts[attempt(content.build)] += 1
+            return
         if isinstance(content, str):
             counts[attempt(lambda: read_configuration(content))] += 1
             return
@@ -430,7 +586,7 @@ def main() -> int:
     """Print a row for each reader; exit status 1 where something fell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0, help="in all")
-    parser.add_argument("--only", nargs="+", default=["configuration", *SUBJECTS])
+    parser.add_argument("--only", nargs="+", default=["configuration", "own operator", *SUBJECTS])
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     counts: dict[str, Counter[str]] = {name: Counter() for name in arguments.only}

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of memor
 if sys.platform != "win32":
     from benchmarks import fuzz
 
-NEEDS = {"image, NIfTI": "nibabel", "image, NIfTI gz": "nibabel"}
-EXAMPLES = {"configuration": 40, "Data Exchange": 10}
+NEEDS = {"image, NIfTI": "nibabel", "image, NIfTI gz": "nibabel", "network, ONNX": "onnxruntime"}
+EXAMPLES = {"configuration": 40, "Data Exchange": 10, "network, ONNX": 20, "several coils": 20}
 
 
-@pytest.mark.parametrize("name", ["configuration", *fuzz.SUBJECTS])
+@pytest.mark.parametrize("name", ["configuration", "own operator", *fuzz.SUBJECTS])
 def test_nothing_but_the_tools_own_errors_comes_out(name, tmp_path):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
@@ -33,6 +33,12 @@ def test_what_is_spoilt_was_good(name, tmp_path):
         path = tmp_path / f"spoilt{fuzz.SUBJECTS[name].ending}"
         path.write_bytes(content)
         assert fuzz.attempt(partial(fuzz.SUBJECTS[name].read, path)) == ("refused" if name == "program" else "taken")
+
+
+def test_the_operator_that_is_spoilt_was_good():
+    """Control: of the good products of a real matrix an operator is made, of a wrong adjoint none."""
+    for ways, said in ((("good", "good"), "taken"), (("good", "twice"), "refused")):
+        assert fuzz.attempt(fuzz.Scanner(ways, is_complex=False, layout=None).build) == said
 
 
 def test_another_exception_falls(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -131,7 +130,12 @@ def read_matrix(path: Path) -> Any:  # noqa: ANN401 - dense or one of SciPy's sp
                         remedy="save one of them by numpy.save, or a sparse one by scipy.sparse.save_npz",
                     )
                 found = sparse.load_npz(path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                full_check: Any = getattr(found, "check_format", None)  # of the compressed formats
+                if full_check is not None:
+                    full_check(full_check=True)  # an index beyond the image would be read from somewhere in memory
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib, tokenize and SciPy each raise their own
         raise DataError(
             str(path),
             expected=expected,

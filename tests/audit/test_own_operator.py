@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from stabtest.audit import load_config, make_plan, run
 from stabtest.audit.cases import case_fingerprint
 from stabtest.audit.gates import run_gates
-from stabtest.audit.own_operator import own_files, own_operator
+from stabtest.audit.own_operator import own_files, own_operator, read_matrix
 from stabtest.cli import app
 from stabtest.errors import DataError, OperatorError
 from stabtest.operators import OwnOperator, Radon
@@ -201,3 +201,24 @@ def test_a_configuration_that_makes_no_sense_is_refused(operator, words, tmp_pat
 
     with pytest.raises(ConfigError, match=words):
         load_config(written(tmp_path, operator))
+
+
+@pytest.mark.parametrize(
+    ("indices", "indptr"), [([10**6, 1], [0, 1, 2]), ([-5, 1], [0, 1, 2]), ([0, 1], [0, 10**6, 2]), ([0, 1], [0, 2, 1])]
+)
+def test_a_sparse_matrix_that_points_beyond_itself_is_refused(tmp_path, indices, indptr):
+    """Products with it would read memory that is not the image's."""
+    path = tmp_path / "A.npz"
+    sparse.save_npz(path, sparse.csr_array(np.eye(2, 16)))
+    with np.load(path) as stored:
+        parts = dict(stored)
+    np.savez(path, **{**parts, "indices": np.array(indices, np.int32), "indptr": np.array(indptr, np.int32)})
+    with pytest.raises(DataError, match=r"sparse\.save_npz"):
+        read_matrix(path)
+
+
+@pytest.mark.parametrize("content", [b"\x93NUMPY\x01\x00\x01\x00{", b"PK\x03\x04", b"", b"\x93NUMPY"])
+def test_a_damaged_matrix_is_refused(tmp_path, content):
+    (tmp_path / "A.npy").write_bytes(content)
+    with pytest.raises(DataError, match="Remedy"):
+        read_matrix(tmp_path / "A.npy")
