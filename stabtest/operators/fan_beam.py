@@ -17,24 +17,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stabtest.errors import OperatorError
-from stabtest.operators import cache
-from stabtest.operators.base import LinearOperator, Space
 from stabtest.operators.fan import Detector, FanGeometry, Reals, back_matrix, fan_matrix
 from stabtest.operators.fbp import Window, ramp, window_response
 from stabtest.operators.fourier import check_factor
 from stabtest.operators.own import DIRECT_STEPS, least_squares
-from stabtest.operators.radon import CACHE_FROM
+from stabtest.operators.projector import Projector, like_width, sides, view_angles
 from stabtest.operators.sparse import MatrixPair
 
 
-class FanBeam(LinearOperator):
+class FanBeam(Projector[FanGeometry]):
     """Fan-beam projection of a square or rectangular image, corners included.
 
     Parameters
@@ -88,9 +85,7 @@ class FanBeam(LinearOperator):
         centre_offset: float = 0.0,
         window: Window = "ram-lak",
     ) -> None:
-        height, width = (size, size) if isinstance(size, int) else size
-        if isinstance(angles, int):
-            angles = [360.0 * i / angles for i in range(angles)]
+        height, width = sides(size)
         source = 2.0 * max(height, width) * pixel_size if source_distance is None else float(source_distance)
         beyond = source / 2 if detector_distance is None else float(detector_distance)
         magnified = pixel_size * (source + beyond) / source if source > 0 else pixel_size
@@ -100,11 +95,11 @@ class FanBeam(LinearOperator):
             gamma = math.asin(half / source)
             reach = (source + beyond) * (math.tan(gamma) if detector == "flat" else gamma)
             needed = math.ceil(2 * reach / spacing + 2 * abs(centre_offset))
-            detectors = needed + (needed - width) % 2
-        self.geometry = FanGeometry(
+            detectors = like_width(needed, width)
+        geometry = FanGeometry(
             height,
             width,
-            tuple(float(angle) for angle in angles),
+            view_angles(angles, 360.0),
             detectors or 1,
             source,
             beyond,
@@ -113,15 +108,7 @@ class FanBeam(LinearOperator):
             spacing,
             float(centre_offset),
         )
-        self.window: Window = window
-        ramp(1, 1.0, window)  # an unknown window is refused here, not at the first reconstruction
-        self.domain = Space((1, height, width), is_complex=False)
-        self.range = Space((1, len(self.geometry.angles), self.geometry.detectors), is_complex=False)
-
-    @property
-    def angles(self) -> tuple[float, ...]:
-        """View angles in degrees."""
-        return self.geometry.angles
+        super().__init__(geometry, window)
 
     @property
     def is_full_turn(self) -> bool:
@@ -129,29 +116,12 @@ class FanBeam(LinearOperator):
         gaps = _gaps(self.angles)
         return bool(gaps.max() <= max(15.0, 4 * float(np.median(gaps))))
 
-    @cached_property
-    def matrix(self) -> MatrixPair:
-        """System matrix ``(views * detectors, H * W)`` and its transpose, made or read at the first use."""
-        return self._stored("fan", fan_matrix)
+    def _system(self) -> MatrixPair:
+        return self.stored("fan", fan_matrix)
 
     @cached_property
     def _back(self) -> MatrixPair:
-        return self._stored("fan back", back_matrix)
-
-    def _stored(self, name: str, build: Any) -> MatrixPair:  # noqa: ANN401
-        geometry = self.geometry
-        if geometry.height * geometry.width * len(geometry.angles) < CACHE_FROM:
-            return MatrixPair(build(geometry))
-        return MatrixPair(cache.cached_matrix(f"{name} {geometry!r}", lambda: build(geometry)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``R x``: image ``(B, 1, H, W)`` to sinogram ``(B, 1, views, detectors)``, unit of ``x`` times length."""
-        return self.matrix.apply(self.domain.check(x, "image").flatten(1)).unflatten(1, self.range.shape)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """``R^T y``, ``(B, 1, H, W)``."""
-        x = self.matrix.apply(self.range.check(y, "sinogram").flatten(1), transposed=True)
-        return x.unflatten(1, self.domain.shape)
+        return self.stored("fan back", back_matrix)
 
     def fbp(self, y: Tensor, *, window: Window | None = None) -> Tensor:
         """Filtered back-projection of a full turn.
@@ -220,15 +190,6 @@ class FanBeam(LinearOperator):
             window=self.window,
         )
 
-    def norm_bound(self) -> float:
-        """``sqrt(max_i (R^T R 1)_i)``, an upper bound since ``R`` has no negative entry (see `stabtest.operators.Radon`)."""
-        return self._norm_bound
-
-    @cached_property
-    def _norm_bound(self) -> float:
-        ones = self.domain.zeros(dtype=torch.float64) + 1
-        return float(self.adjoint(self.forward(ones)).max().sqrt())
-
     def _filter(self, window: Window) -> tuple[Tensor, Tensor]:
         """Weight of each bin before the filter, and the transfer function."""
         g = self.geometry
@@ -266,10 +227,6 @@ class FanBeam(LinearOperator):
             "direct image": "filtered back-projection" if self.is_full_turn else f"{DIRECT_STEPS} steps of least squares",
             "window": self.window,
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the matrices: another process reads them from the cache faster than through a pipe."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("matrix", "_back")}
 
 
 def _gaps(angles: Sequence[float]) -> Reals:

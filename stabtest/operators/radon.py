@@ -9,24 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from stabtest.errors import OperatorError
-from stabtest.operators import cache
-from stabtest.operators.base import LinearOperator, Space
-from stabtest.operators.fbp import Window, angular_weights, filter_sinogram, ramp
+from stabtest.operators.fbp import Window, angular_weights, filter_sinogram
+from stabtest.operators.projector import Projector, like_width, sides, view_angles
 from stabtest.operators.sparse import MatrixPair
 from stabtest.operators.strip import ParallelGeometry, system_matrix
 
-CACHE_FROM = 2**18
-"""Pixels times views from which on a matrix goes through the disk cache; below, building is as fast."""
 
-
-class Radon(LinearOperator):
+class Radon(Projector[ParallelGeometry]):
     """Parallel-beam projection of a square or rectangular image, corners included.
 
     Parameters
@@ -76,48 +69,24 @@ class Radon(LinearOperator):
         centre_offset: float = 0.0,
         window: Window = "ram-lak",
     ) -> None:
-        height, width = (size, size) if isinstance(size, int) else size
-        if isinstance(angles, int):
-            angles = [180.0 * i / angles for i in range(angles)]
+        height, width = sides(size)
         spacing = pixel_size if detector_spacing is None else detector_spacing
         if detectors is None and pixel_size > 0 and spacing > 0 and math.isfinite(centre_offset):
-            detectors = _covering(height, width, pixel_size / spacing, centre_offset)
-        self.geometry = ParallelGeometry(
+            needed = math.ceil(math.hypot(height, width) * pixel_size / spacing + 2 * abs(centre_offset))
+            detectors = like_width(needed, width)
+        geometry = ParallelGeometry(
             height,
             width,
-            tuple(float(angle) for angle in angles),
+            view_angles(angles, 180.0),
             detectors or 0,
             float(pixel_size),
             float(spacing),
             float(centre_offset),
         )
-        self.window: Window = window
-        ramp(1, 1.0, window)  # an unknown window is refused here, not at the first reconstruction
-        self.domain = Space((1, height, width), is_complex=False)
-        self.range = Space((1, len(self.geometry.angles), self.geometry.detectors), is_complex=False)
+        super().__init__(geometry, window)
 
-    @property
-    def angles(self) -> tuple[float, ...]:
-        """View angles in degrees."""
-        return self.geometry.angles
-
-    @cached_property
-    def matrix(self) -> MatrixPair:
-        """System matrix ``(views * detectors, H * W)`` and its transpose, made or read at the first use."""
-        geometry = self.geometry
-        if geometry.height * geometry.width * len(geometry.angles) < CACHE_FROM:
-            return MatrixPair(system_matrix(geometry))
-        return MatrixPair(cache.cached_matrix(f"strip {geometry!r}", lambda: system_matrix(geometry)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``R x``: image ``(B, 1, H, W)`` to sinogram ``(B, 1, views, detectors)``, unit of ``x`` times length."""
-        y = self.matrix.apply(self.domain.check(x, "image").flatten(1))
-        return y.unflatten(1, self.range.shape)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """``R^T y``: back-projection (not filtered), ``(B, 1, H, W)``."""
-        x = self.matrix.apply(self.range.check(y, "sinogram").flatten(1), transposed=True)
-        return x.unflatten(1, self.domain.shape)
+    def _system(self) -> MatrixPair:
+        return self.stored("strip", system_matrix)
 
     def fbp(self, y: Tensor, *, window: Window | None = None) -> Tensor:
         """Filtered back-projection.
@@ -178,18 +147,6 @@ class Radon(LinearOperator):
             window=self.window,
         )
 
-    def norm_bound(self) -> float:
-        """``sqrt(max_i (R^T R 1)_i)``, an upper bound since ``R`` has no negative entry (Collatz and Wielandt).
-
-        For such matrices the spectral radius of ``R^T R`` is at most ``max_i (R^T R v)_i / v_i`` for every positive ``v``.
-        """
-        return self._norm_bound
-
-    @cached_property
-    def _norm_bound(self) -> float:
-        ones = self.domain.zeros(dtype=torch.float64) + 1
-        return float(self.adjoint(self.forward(ones)).max().sqrt())
-
     def describe(self) -> dict[str, str | int | float]:
         """Kind, sizes, numbers of views and bins, angular span."""
         g = self.geometry
@@ -206,13 +163,3 @@ class Radon(LinearOperator):
             "centre offset": g.centre_offset,
             "window": self.window,
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the matrix: another process reads it from the cache faster than through a pipe."""
-        return {name: value for name, value in self.__dict__.items() if name != "matrix"}
-
-
-def _covering(height: int, width: int, ratio: float, offset: float) -> int:
-    """Fewest bins that see the whole diagonal, of the parity of the width."""
-    needed = math.ceil(math.hypot(height, width) * ratio + 2 * abs(offset))
-    return needed + (needed - width) % 2

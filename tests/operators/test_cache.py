@@ -142,9 +142,9 @@ def test_two_writers_do_no_harm(folder):
 
 
 def test_operator_reads_what_another_wrote(folder, monkeypatch):
-    from stabtest.operators import radon
+    from stabtest.operators import projector, radon
 
-    monkeypatch.setattr(radon, "CACHE_FROM", 0)
+    monkeypatch.setattr(projector, "CACHE_FROM", 0)
     x = Radon(12, 6).domain.zeros(1) + 1
     first = Radon(12, 6)(x)
     monkeypatch.setattr(radon, "system_matrix", lambda geometry: pytest.fail("built although stored"))
