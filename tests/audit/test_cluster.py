@@ -66,16 +66,29 @@ def helper(tmp_path_factory):
     sys.modules.pop("cluster_helper", None)
 
 
+def local(workers):
+    """Processes with a thread each; a unit that kills two of them is given up."""
+    return distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+
+
+OPTIONS = {"distributed.scheduler.allowed-failures": 1, "distributed.comm.timeouts.connect": "30s"}
+
+
 @pytest.fixture(scope="module")
 def address(helper):
-    """Two workers with a thread each; a unit that kills two of them is given up."""
+    """One worker: every further one imports PyTorch for itself."""
     import dask
 
-    options = {"distributed.scheduler.allowed-failures": 1, "distributed.comm.timeouts.connect": "30s"}
-    with (
-        dask.config.set(options),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-    ):
+    with dask.config.set(OPTIONS), local(1) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="module")
+def two(helper):
+    """Two workers, for a test in which they die."""
+    import dask
+
+    with dask.config.set(OPTIONS), local(2) as cluster:
         yield cluster.scheduler_address
 
 
@@ -94,11 +107,11 @@ def test_an_exception_is_a_row_and_what_is_foreseen_is_not_tried_again(address, 
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_survived(address, helper, tmp_path):
+def test_a_killed_worker_is_survived(two, helper, tmp_path):
     acts = {"a": "", "d": "die once", "e": "die", "f": ""}
     units = [helper.Unit(key, act, str(tmp_path / f"marker-{key}")) for key, act in acts.items()]
     store = Store(tmp_path / "units")
-    errors = dict(run_units(units, helper.make, store, scheduler=address).failures)
+    errors = dict(run_units(units, helper.make, store, scheduler=two).failures)
     assert list(errors) == ["unit e"]
     assert "died" in errors["unit e"]
     assert all(store.get(key) is not None for key in "adf")
@@ -125,7 +138,7 @@ def test_an_audit_goes_on_from_one_way_of_running_to_the_other(address, tmp_path
 
 
 def test_units_for_a_gpu_are_refused_where_no_worker_has_one(address, helper, tmp_path):
-    with pytest.raises(AuditError, match=r"resource GPU.*2 without it.*--resources"):
+    with pytest.raises(AuditError, match=r"resource GPU.*1 without it.*--resources"):
         run_units([helper.Unit("a")], helper.make, Store(tmp_path), scheduler=address, gpu=True)
 
 
