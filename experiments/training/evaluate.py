@@ -48,6 +48,12 @@ DESCRIPTIONS = {
     "unet-mri-adversarial": "The network of unet-mri, trained on with adversarial perturbations of its input of up to 5 % (Raj et al. 2020).",
     "unet-mri-spectral": "The network of unet-mri without normalisation, each layer of a certified norm of at most 1 (spectral normalisation of "
     "the maps of images; Gouk et al. 2021).",
+    "fbpconvnet-ell50-jittered": "The network of fbpconvnet-ell50, trained on with noise of up to three times the level of its scan (jittering; "
+    "Krainovic et al. 2023).",
+    "fbpconvnet-ell50-adversarial": "The network of fbpconvnet-ell50, trained on with adversarial perturbations of the sinogram of up to 2 % (Raj "
+    "et al. 2020).",
+    "fbpconvnet-ell50-spectral": "The network of fbpconvnet-ell50 without normalisation, each layer of a certified norm of at most 1 (spectral "
+    "normalisation of the maps of images; Gouk et al. 2021).",
     "dncnn-denoise": "Residual DnCNN (Zhang et al. 2017) in the size of Unser's lecture, 1-32-32-32-32-32-1: removes Gaussian noise of standard "
     "deviation 20/255 of the largest value from real images, trained on the magnitudes of head phantoms.",
     "lpd-ct": "Learned primal-dual (Adler and Oktem 2018) with 6 iterations and 24 channels instead of 10 and 32, started from filtered "
@@ -190,8 +196,9 @@ def _particulars(recipe: Recipe) -> dict[str, str]:
     if recipe.noise_up_to is not None:
         found["jitter"] = f"noise level of each image uniform between {recipe.noise:g} and {recipe.noise_up_to:g}"
     if recipe.attack_radius:
+        whole = "norm of the sinogram" if recipe.modality == "ct" else "input's norm"
         found["adversary"] = (
-            f"projected gradient ascent, {recipe.attack_steps} steps from a random start, radius {recipe.attack_radius:g} of the input's norm"
+            f"projected gradient ascent, {recipe.attack_steps} steps from a random start, radius {recipe.attack_radius:g} of the {whole}"
         )
     if recipe.denoises is not None:
         found["task"] = f"to denoise images with Gaussian noise of {recipe.denoises:g} of their largest value"

@@ -59,7 +59,7 @@ class Recipe:
     noise_up_to: float | None = None
     """Largest noise level of a jittered training (`experiments.training.robust`)."""
     attack_radius: float = 0.0
-    """Radius of an adversarial training, over the norm of the input; 0: none."""
+    """Radius of an adversarial training, over the norm of the measurement; 0: none."""
     attack_steps: int = 3
     norm_limit: float | None = None
     """Largest norm of a layer (`experiments.training.spectral`); without one: any."""

@@ -57,6 +57,7 @@ _CT: dict[str, Any] = {
     "tv_weights": _TV_WEIGHTS_CT,
 }
 """Parallel-beam CT of ellipses."""
+_CT_AGAIN: dict[str, Any] = {**_CT, "tv_weights": _TV_CHOSEN_CT}
 
 RECIPES = {
     recipe.name: recipe
@@ -139,6 +140,32 @@ RECIPES = {
             channels="real-imag",
             network={"channels": 2, "width": 16, "depth": 3, "norm": None},
             steps=2000,
+            weight_decay=0.0,
+            norm_limit=1.0,
+        ),
+        Recipe(
+            name="fbpconvnet-ell50-jittered",
+            **_CT_AGAIN,
+            network={"channels": 1, "width": 16, "depth": 3},
+            steps=1200,
+            start="fbpconvnet-ell50",
+            learning_rate=0.001,
+            noise_up_to=0.06,
+        ),
+        Recipe(
+            name="fbpconvnet-ell50-adversarial",
+            **_CT_AGAIN,
+            network={"channels": 1, "width": 16, "depth": 3},
+            steps=600,
+            start="fbpconvnet-ell50",
+            learning_rate=0.001,
+            attack_radius=0.02,
+        ),
+        Recipe(
+            name="fbpconvnet-ell50-spectral",
+            **_CT_AGAIN,
+            network={"channels": 1, "width": 16, "depth": 3, "norm": None},
+            steps=1500,
             weight_decay=0.0,
             norm_limit=1.0,
         ),

@@ -9,10 +9,11 @@ that the clean scan stays in the training).
     min_theta  E  max_{||e|| <= r ||z||}  ||f_theta(z + e) - x||^2,
 
 A. Raj, Y. Bresler, B. Li, *Improving robustness of deep-learning-based image reconstruction*, ICML 2020; F. Caliva, K. Cheng, R. Shah, V. Pedoia,
-*Adversarial robust training of deep learning MRI reconstruction models*, 2021. Here ``z`` is the direct reconstruction that the network
-sees and ``e`` lies in the range of ``A*``: with ``A A* = M`` for one coil, such ``e = A* d`` has the norm of the perturbation ``d`` of the
-measured samples, so that ``r`` is the relative radius of `stabtest.search`. The search is projected gradient ascent from a random start with
-steps of fixed length (A. Madry et al., ICLR 2018), on the network as it is used (batch normalisation by its running statistics); the scale
+*Adversarial robust training of deep learning MRI reconstruction models*, 2021. What is perturbed is the measurement, so that ``r`` is the
+relative radius of `stabtest.search`. In MRI ``z`` is the zero-filled image and ``e`` lies in the range of ``A*``: with ``A A* = M`` for one
+coil, such ``e = A* d`` has the norm of the perturbation ``d`` of the measured samples. Filtered back-projection ``F`` keeps no norms: in CT
+the search is over sinograms, ``e = F d`` with ``||d|| <= r ||A x||``. It is projected gradient ascent from a random start with steps of
+fixed length (A. Madry et al., ICLR 2018), on the network as it is used (batch normalisation by its running statistics); the scale
 of the image is kept from before the perturbation. It is weaker than the search of an audit: what a training of few steps withstands says
 nothing about more.
 """
@@ -20,6 +21,7 @@ nothing about more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -62,13 +64,13 @@ def worst_input(
     network
         In training; put into evaluation mode for the search and back.
     apply
-        The network on an input, real channels ``(B, 2, H, W)``.
+        The network on an input, real channels ``(B, C, H, W)``.
     source, target
-        Direct reconstruction and truth, ``(B, 2, H, W)``.
+        Direct reconstruction and truth, ``(B, 2, H, W)`` in MRI and ``(B, 1, H, W)`` in CT.
     operator
-        Single-coil Fourier measurements.
+        Fourier measurements with one coil, or a Radon transform.
     radius
-        Over the norm of ``source``.
+        Of the perturbation of the measurement, over the norm of the measurement.
     steps
         Of the ascent; each costs a gradient.
     generator
@@ -76,21 +78,41 @@ def worst_input(
     """
 
     def feasible(error: Tensor) -> Tensor:
-        measured = split(operator.adjoint(operator.forward(join(error, like=kind))))
-        size = norm(measured).reshape(-1, 1, 1, 1)
-        return measured * (limit / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_max(1)
+        allowed = around.allowed(error)
+        size = norm(allowed).reshape(-1, 1, 1, 1)
+        return allowed * (limit / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_max(1)
 
     def direction(change: Tensor) -> Tensor:
         return limit * change / norm(change).reshape(-1, 1, 1, 1).clamp_min(torch.finfo(change.dtype).tiny)
 
-    kind = torch.empty(0, dtype=torch.complex64)
-    limit = radius * norm(source).reshape(-1, 1, 1, 1)
-    error = feasible(direction(torch.randn(source.shape, generator=generator)))
+    around = _around_image(source, operator) if operator.domain.is_complex else _around_sinogram(target, operator)
+    limit = radius * norm(around.centre).reshape(-1, 1, 1, 1)
+    error = feasible(direction(torch.randn(around.centre.shape, generator=generator)))
     network.eval()
     for _ in range(steps):
         error.requires_grad_(True)
-        loss = (apply(source + error).float() - target).square().sum()
+        loss = (apply(source + around.seen(error)).float() - target).square().sum()
         (gradient,) = torch.autograd.grad(loss, error)
         error = feasible(error.detach() + RELATIVE_STEP * direction(gradient))
     network.train()
-    return source + error.detach()
+    return source + around.seen(error.detach())
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Where perturbations are searched: relative to what, which there are, and what the network sees of one."""
+
+    centre: Tensor
+    allowed: Callable[[Tensor], Tensor]
+    seen: Callable[[Tensor], Tensor]
+
+
+def _around_image(source: Tensor, operator: LinearOperator) -> _Around:
+    """Changes of the zero-filled image that a change of the measured samples has made; both have the same norm."""
+    kind = torch.empty(0, dtype=torch.complex64)
+    return _Around(source, lambda e: split(operator.adjoint(operator.forward(join(e, like=kind)))), lambda e: e)
+
+
+def _around_sinogram(target: Tensor, operator: LinearOperator) -> _Around:
+    """Changes of the sinogram, in the unit of the target."""
+    return _Around(operator.forward(target), operator.restrict, operator.pseudo_inverse)
