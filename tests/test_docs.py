@@ -141,9 +141,17 @@ def command_lines() -> list:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         shell = (
-            "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M))
+            "\n".join(re.findall(r"^```sh(?: runnable)?\n(.*?)^```", text, re.S | re.M))
             + "\n"
             + "\n".join(re.findall(r"`(stabtest [^`\n]+)`", text))
+            + "\n"
+            + "\n".join(
+                re.findall(
+                    r"^\s*(?:- )?(?:run: )?(stabtest .+)$",
+                    "\n".join(re.findall(r"^```yaml\n(.*?)^```", text, re.S | re.M)),
+                    re.M,
+                )
+            )
         )
         found += [(page.name, line) for line in re.findall(r"^(?:\S*/)?(stabtest .+)$", shell, re.M)]
     return [pytest.param(line, id=f"{page}: {line}") for page, line in dict.fromkeys(found)]
@@ -162,6 +170,15 @@ def test_commands_exist_with_their_options(line):
     command = group.commands[words[0]]
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     assert [word for word in words[1:] if word.startswith("--") and word not in known] == []
+
+
+def test_the_glossary_has_the_words_of_the_report():
+    from stabtest.report.wording import GLOSSARY
+
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.M)
+    assert [row for row in GLOSSARY if row not in rows] == []
+    words = [word.casefold() for word, _ in rows[2:]]
+    assert words == sorted(set(words))
 
 
 def test_every_command_is_described():
