@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types docs clean
 
 demo: .venv/demo
 	.venv/bin/stabtest demo --out out/demo --workers 2
@@ -19,6 +19,9 @@ lint: .venv/dev
 types: .venv/dev
 	.venv/bin/pyright
 
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -32,6 +35,10 @@ types: .venv/dev
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch $@
+
+.venv/docs: .venv/bin/python pyproject.toml constraints.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 clean:

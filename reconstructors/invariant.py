@@ -70,12 +70,12 @@ def adjoint(c: Tensor, *, levels: int, wavelet: Wavelet) -> Tensor:
 class InvariantWavelets(PrimalDual):
     """Translation-invariant wavelet reconstruction, a callable ``(y, operator) -> image``.
 
+    The other parameters are those of `reconstructors.primal_dual.PrimalDual`.
+
     Parameters
     ----------
     wavelet, levels
         Filters and depth; the sides of the image must be divisible by ``2^levels``.
-
-    The other parameters are those of `reconstructors.primal_dual.PrimalDual`.
 
     Examples
     --------

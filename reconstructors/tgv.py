@@ -90,12 +90,12 @@ def symmetrised_gradient_adjoint(r: Tensor) -> Tensor:
 class TotalGeneralisedVariation(PrimalDual):
     """Reconstruction by total generalised variation, a callable ``(y, operator) -> image``.
 
+    The other parameters are those of `reconstructors.primal_dual.PrimalDual`; the state is ``(x, v, p, (q, r))``.
+
     Parameters
     ----------
     ratio
         Weight of the change of slopes relative to ``weight``.
-
-    The other parameters are those of `reconstructors.primal_dual.PrimalDual`; the state is ``(x, v, p, (q, r))``.
 
     Raises
     ------

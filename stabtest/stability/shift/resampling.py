@@ -6,8 +6,8 @@ Two kernels, and what each does to the image:
   exact for periodic band-limited images, and what leaves on one side comes in on the other. A rotation is three shears, each
   of them a translation of every line by its own amount,
 
-      [ cos t   sin t ]     [ 1  tan(t/2) ] [    1     0 ] [ 1  tan(t/2) ]
-      [-sin t   cos t ]  =  [ 0      1    ] [ -sin t   1 ] [ 0      1    ]      on (column, row),
+        [ cos t   sin t ]     [ 1  tan(t/2) ] [    1     0 ] [ 1  tan(t/2) ]
+        [-sin t   cos t ]  =  [ 0      1    ] [ -sin t   1 ] [ 0      1    ]      on (column, row),
 
   so that nothing is smoothed (Unser, Thévenaz, Yaroslavsky, *Convolution-based interpolation for fast, high-quality rotation
   of images*, IEEE Trans. Image Process. 4 (1995) 1371-1381). The image is padded with zeros by a quarter of its side first:
