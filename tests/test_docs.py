@@ -127,7 +127,7 @@ def runnable(page: Path) -> list[str]:
 def test_python_examples_run(page, program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STABTEST_CACHE", str(tmp_path / "cache"))
-    exec(compile(program, str(page), "exec"), {"__name__": "example"})
+    exec(compile(program, str(page), "exec", dont_inherit=True), {"__name__": "example"})
 
 
 def test_there_are_examples_of_each_kind():
