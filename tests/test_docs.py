@@ -181,6 +181,21 @@ def test_the_glossary_has_the_words_of_the_report():
     assert words == sorted(set(words))
 
 
+def test_the_methods_page_lists_its_chapters():
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert re.findall(r"^- \[(.+)\]\(#", text, re.M) == re.findall(r"^## (.+)$", text, re.M)
+
+
+def test_every_test_tells_what_it_assumes_and_does_not_show():
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    chapters = re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.S | re.M)
+    tests = {title: body for title, body in chapters if "*Question" in body}
+    assert len(tests) >= 12
+    for title, body in tests.items():
+        for words in ("ssum", "does not show"):
+            assert words in body, f"{title}: {words}"
+
+
 def test_every_command_is_described():
     import typer.main
 
