@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yml"))
-NOT_OURS = {"python3", "pip", "dask", "helm"}
+NOT_OURS = {"python3", "pip", "pip-audit", "dask", "helm"}
 """First words of commands that belong to other programs."""
 
 

@@ -2,10 +2,11 @@
 
 import importlib.util
 import re
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 _spec = importlib.util.spec_from_file_location("docs_licences", ROOT / "docs" / "_tools" / "licences.py")
@@ -29,6 +30,31 @@ def test_the_licence_of_a_direct_dependency_is_up_to_date(name):
     if installed != PINS[name]:
         pytest.skip(f"{installed} is installed, {PINS[name]} is pinned")
     assert licences.rows(TEXT)[name] == licences.licence(name)
+
+
+def needed(name: str, extras: set[str]) -> set[str]:
+    """What an installed package requires here."""
+    found = set()
+    for text in requires(name) or []:
+        requirement = Requirement(text)
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""}):
+            found.add(licences.normalised(requirement.name))
+    return found
+
+
+def test_what_the_dependencies_need_is_pinned_too():
+    """Without the pin of one that is needed indirectly, another version comes tomorrow."""
+    seen: set[str] = set()
+    left = set(licences.direct())
+    while left:
+        name = left.pop()
+        seen.add(name)
+        try:
+            left |= needed(name, {"python"} if name == "mkdocstrings" else set()) - seen
+        except PackageNotFoundError:
+            continue
+    ours = {"stabtest", "setuptools", "pip"}
+    assert sorted(seen - set(PINS) - ours) == []
 
 
 def test_no_licence_is_missing_or_refused():
