@@ -124,6 +124,30 @@ def test_check_runs_the_gates_and_writes_nothing(project):
     assert listing(project) == before
 
 
+def program(project, code):
+    """The configuration with a program as the network."""
+    (project / "recon.py").write_text(f"import sys, numpy as n\ny = n.load(sys.argv[1])\nn.save(sys.argv[2], {code})")
+    network = f"command = '{sys.executable} recon.py {{measurements}} {{output}}'\ntakes = \"pseudo_inverse\"\n"
+    start, end = CONFIG.index("factory"), CONFIG.index("[operator]")
+    (project / "tiny.toml").write_text(CONFIG[:start] + network + CONFIG[end:])
+
+
+def test_a_program_needs_no_gradient_to_be_checked(project):
+    program(project, "0.98 * y")
+    result = call("check", "tiny.toml")
+    assert result.exit_code == 0, result.output
+    assert "Every other gate holds" in result.stdout
+    assert "by queries alone" in result.stdout
+
+
+def test_a_program_that_is_blind_is_told_by_check(project):
+    """Control: only the gradient is excused."""
+    program(project, "0 * y + 1")
+    result = call("check", "tiny.toml")
+    assert result.exit_code == 2
+    assert "gradient" not in result.stderr
+
+
 def test_audit_writes_both_reports_and_goes_on(project):
     result = call("audit", "tiny.toml")
     assert result.exit_code == 0, result.output
