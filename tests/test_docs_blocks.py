@@ -14,8 +14,10 @@ from __future__ import annotations
 import ast
 import glob
 import importlib
+import json
 import re
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,6 +163,19 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
             status = int((re.search(r"# exit status (\d+)", line) or [0, 0])[1])
             result = CliRunner().invoke(app, given)
             assert result.exit_code == status, f"{line}: {result.exit_code}\n{result.output}"
+
+
+def test_the_script_that_reads_a_report_reads_one(tmp_path, monkeypatch, capsys):
+    report = ROOT / "reports" / "brain" / "report.json"
+    if not report.is_file():
+        pytest.skip("no published reports here")
+    (script,) = (b for b in BLOCKS if b.page.name == "reading-a-report.md" and b.language == "python")
+    shutil.copy(report, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script.text, "reading-a-report.md", "exec", dont_inherit=True), {"__name__": "example"})
+    criteria = json.loads(report.read_text(encoding="utf-8"))["criteria"]
+    assert criteria
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [each["id"] for each in criteria]
 
 
 def test_a_page_runs():

@@ -2,6 +2,7 @@
 
 import types
 import typing
+from xml.dom import minidom
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 from stabtest.findings.document import SCHEMA_VERSION, Document
 from stabtest.findings.records import Picture
 from stabtest.report import render
+from stabtest.report.job_summary import job_summary
+from stabtest.report.junit import junit
+from stabtest.report.verdict_words import judged
 
 FLOATS = st.floats() | st.sampled_from([0.0, 0.01, 0.05, 1.0, 1e300, -1e300, 5e-324])
 TEXT = st.sampled_from(["net", "TV", "case-1", "<b>", "worst_case", ""]) | st.text(
@@ -80,3 +84,10 @@ def test_a_random_valid_document_renders(pages, document):
     assert len(page.of("script")) == 1
     rows = document.worst_case.rows if document.worst_case else []
     assert len(page.tables.get("worst-case-rows", [])) == len(rows)
+    suite = minidom.parseString(junit(document).encode("utf-8")).getElementsByTagName("testsuite")[0]
+    assert len(suite.getElementsByTagName("testcase")) == int(suite.getAttribute("tests")) >= len(document.failures)
+    # One line each, whatever stands in it: a title, the verdicts, and a table of as many rows as there are verdicts.
+    assert job_summary(document).startswith("## ")
+    assert len(judged(document)) == sum(line.startswith("| ") for line in job_summary(document).splitlines()[2:]) - 2 * bool(
+        judged(document)
+    )
