@@ -1,0 +1,94 @@
+"""Local artefacts of total variation and of networks, under perturbations found for one place; the mechanism behind them; transfer.
+
+Every method is searched on the same measurements, for the same discs, with the same number of evaluations. Total variation stands twice: with
+the weight of the card (chosen on noise), and with an eighth of it, closer to the constrained problem of the paper and to exact recovery.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from experiments.alaifari2022.local import attacked, given, noised, spiked
+from experiments.frame import scans
+from experiments.frame.page import Measured
+from experiments.frame.pieces import Pieces
+from experiments.frame.scans import Reconstructor
+from reconstructors import zoo
+
+SCAN, SOURCE = "unet-mri", "tv"
+LIGHTER = 1 / 8
+"""Weight of the second total variation, times that of the card."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "quick": {"images": 1, "radii": [0.02], "evaluations": 4, "draws": 1, "methods": ["zero-filled", "unet-mri"]},
+    "published": {
+        "images": 2,
+        "radii": [0.01, 0.02, 0.04],
+        "evaluations": 24,
+        "draws": 4,
+        "methods": ["zero-filled", "tv", "tv-light", "unet-mri", "unet-mri-jittered", "itnet-mri", "cascade-mri"],
+    },
+    "full": {
+        "images": 10,
+        "radii": [0.005, 0.01, 0.02, 0.04, 0.08],
+        "evaluations": 100,
+        "draws": 10,
+        "methods": [
+            "zero-filled",
+            "tv",
+            "tv-light",
+            "unet-mri",
+            "unet-mri-jittered",
+            "unet-mri-adversarial",
+            "dagan-mri",
+            "itnet-mri",
+            "cascade-mri",
+        ],
+    },
+}
+
+
+def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
+    """Artefacts found and by noise, the whole change, the spike, and what the perturbation for total variation does to the others."""
+    values: dict[str, list[float]] = {}
+    arrays: dict[str, Any] = {"radii": np.asarray(settings["radii"])}
+    for name in settings["methods"]:
+        for index in range(settings["images"]):
+            _one(values, arrays, pieces, settings, name, index)
+    return Measured(values, arrays)
+
+
+def _method(name: str) -> Reconstructor:
+    if name == "tv-light":
+        weight = zoo.read_card(SCAN)["held_out"]["tv"]["weight"]
+        light = scans.total_variation(SCAN, weight=LIGHTER * weight)
+        return replace(light, method=replace(light.method, name=name))
+    return scans.classical(name, SCAN) if name in ("zero-filled", "tv") else scans.network(name)
+
+
+def _one(
+    values: dict[str, list[float]], arrays: dict[str, Any], pieces: Pieces, settings: dict[str, Any], name: str, index: int
+) -> None:
+    """One method on one image."""
+    one, radii = _method(name), settings["radii"]
+    found = attacked(pieces, one, SCAN, index, radii=radii, evaluations=settings["evaluations"])
+    noise = noised(pieces, one, SCAN, index, radii=radii, draws=settings["draws"])
+    spike = spiked(pieces, one, SCAN, index, radius=radii[-1])
+    measured = {"spike": float(spike["share"]), "samples": float(spike["samples"])}
+    measured["psnr"] = float(scans.clean_image(pieces, one, SCAN, index)["psnr"])
+    for k, radius in enumerate(radii):
+        for key in ("artefact", "change", "inside"):
+            values.setdefault(f"{key}.{name}.{100 * radius:g}", []).append(float(found[key][k]))
+        values.setdefault(f"noise.{name}.{100 * radius:g}", []).append(float(noise["artefact"][k]))
+    for key, value in measured.items():
+        values.setdefault(f"{key}.{name}", []).append(value)
+    if SOURCE in settings["methods"] and name != SOURCE:
+        of = attacked(pieces, _method(SOURCE), SCAN, index, radii=radii, evaluations=settings["evaluations"])
+        passed = given(pieces, one, SCAN, index, of["perturbation"][-1])
+        values.setdefault(f"given.{SOURCE}.to.{name}", []).append(float(passed["artefact"]))
+        if index == 0:
+            arrays[f"given.{name}"] = passed["image"]
+    if index == 0:
+        arrays |= {f"image.{name}": found["image"], "region": found["region"], "peak": found["peak"]}

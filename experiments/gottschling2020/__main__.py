@@ -1,0 +1,6 @@
+"""``python -m experiments.gottschling2020``; the folder's README says what it reproduces."""
+
+from experiments.frame.run import main
+
+if __name__ == "__main__":
+    main("gottschling2020")

@@ -1,0 +1,150 @@
+"""Details of the kernel: what is transferred from one object to another, and what recovering it costs in stability; MRI and CT.
+
+- *Transfer* (`details.transferred`): a text, a card symbol, a tumour, and a part of the object made stronger: the share of their invisible part
+  that a method fills in. It fills it in as well where the object does not have it.
+- *Errors* (`details.errors`): the share of the error's energy in the kernel, and how much of the kernel's part of the object is guessed.
+- *Price* (`details.priced`): a pair of images whose measurements the noise hides from each other, found by search, and the lower bound of the local
+  Lipschitz constant that it gives; beside it the gain of the pair, that with other noise, and the largest gain that the search of an audit finds
+  in the same ball.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from experiments.frame import scans
+from experiments.frame.page import Measured
+from experiments.frame.pieces import Pieces
+from experiments.frame.scans import Reconstructor
+from experiments.gottschling2020.details import ANATOMY, DETAILS, errors, priced, transferred
+from stabtest.errors import DataError
+from stabtest.stability.structure import places
+
+SCANS = {"mri": "unet-mri", "ct": "fbpconvnet-ell50"}
+CLASSICAL = ("zero-filled", "fbp", "tv")
+_SEARCH = {"size": 0.2, "data": 5.0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "quick": {
+        **_SEARCH,
+        "images": 1,
+        "steps": 3,
+        "evaluations": 4,
+        "draws": 1,
+        "methods": {"mri": ["zero-filled", "unet-mri"], "ct": ["fbp"]},
+    },
+    "published": {
+        **_SEARCH,
+        "images": 2,
+        "steps": 12,
+        "evaluations": 20,
+        "draws": 8,
+        "methods": {
+            "mri": [
+                "zero-filled",
+                "tv",
+                "unet-mri-spectral",
+                "unet-mri-adversarial",
+                "unet-mri-jittered",
+                "unet-mri",
+                "itnet-mri",
+                "cascade-mri",
+            ],
+            "ct": ["fbp", "fbpconvnet-ell50", "itnet-ct"],
+        },
+    },
+    "full": {
+        **_SEARCH,
+        "images": 6,
+        "steps": 30,
+        "evaluations": 60,
+        "draws": 20,
+        "methods": {
+            "mri": [
+                "zero-filled",
+                "tv",
+                "unet-mri-spectral",
+                "unet-mri-adversarial",
+                "unet-mri-jittered",
+                "dagan-mri",
+                "unet-mri",
+                "itnet-mri",
+                "cascade-mri",
+            ],
+            "ct": ["fbp", "tv", "fbpconvnet-ell50", "itnet-ct", "lpd-ct"],
+        },
+    },
+}
+
+
+def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
+    """All three, for every method of both modalities."""
+    values: dict[str, list[float]] = {}
+    arrays: dict[str, Any] = {}
+    for modality, names in settings["methods"].items():
+        scan = SCANS[modality]
+        for name in names:
+            one = scans.classical(name, scan) if name in CLASSICAL else scans.network(name)
+            for index in _with_room(scan, settings["images"]):
+                _one(values, arrays, pieces, settings, modality, one, scan, index)
+        if len(names) > 2:
+            guessed, gain = (
+                [float(np.mean(values[f"{modality}.{key}.{name}"])) for name in names] for key in ("guessed", "gain")
+            )
+            values[f"{modality}.trade-off"] = [float(stats.spearmanr(guessed, gain).statistic)]
+    return Measured(values, arrays)
+
+
+def _with_room(scan: str, count: int) -> list[int]:
+    """The first phantoms that have room for every detail; some of ellipses have none for a text."""
+    found: list[int] = []
+    for index in range(scans.CASES):
+        with contextlib.suppress(DataError):
+            for size, _ in DETAILS.values():
+                places(scans.case(scan, index), diameter=size, count=1, seed=index)
+            found.append(index)
+        if len(found) == count:
+            break
+    return found
+
+
+def _one(
+    values: dict[str, list[float]],
+    arrays: dict[str, Any],
+    pieces: Pieces,
+    settings: dict[str, Any],
+    modality: str,
+    one: Reconstructor,
+    scan: str,
+    index: int,
+) -> None:
+    """One method on one image."""
+
+    def put(key: str, value: float) -> None:
+        values.setdefault(f"{modality}.{key}.{one.name}", []).append(float(value))
+
+    shown = {shape: transferred(pieces, one, scan, index, shape) for shape in DETAILS}
+    part = transferred(pieces, one, scan, index, None)
+    put("transfer", float(np.mean([found["transfer"] for found in shown.values()])))
+    put("transfer-anatomy", float(part["transfer"]))
+    put("seen", max(float(found["seen"]) for found in shown.values()))
+    put("share", float(np.mean([found["share"] for found in shown.values()])))
+    error = errors(pieces, one, scan, index)
+    put("null-share", float(error["share"]))
+    put("guessed", float(error["recovery"]))
+    put("error", float(error["error"]))
+    words = {key: settings[key] for key in ("size", "data", "steps", "evaluations", "draws")}
+    price = priced(pieces, one, scan, index, **words)
+    for key in ("bound", "gain", "ceiling", "worst"):
+        put(key, float(price[key]))
+    put("bound-truth", float(price["bound_truth"]))
+    put("other-noise", float(np.median(price["others"])))
+    put("pair-seen", float(price["seen"]))
+    if f"{modality}.detail.{one.name}" not in arrays:
+        for shape, found in {**shown, ANATOMY: part}.items():
+            arrays[f"{modality}.transfer.{one.name}.{shape}"] = found["transfer"]
+            arrays |= {f"{modality}.{key}.{one.name}.{shape}": found[key] for key in ("image", "with", "without", "site")}
+        arrays[f"{modality}.detail.{one.name}"] = price["detail"]
