@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _price(measured: Measured, found: dict[str, list[str]]) -> Figure:
     for column, modality in zip(axes.T, there, strict=True):
         _marks(column[0], measured, modality, found[modality])
         _plane(column[1], measured, modality, found[modality])
-    axes[0, 0].legend(fontsize=8, loc="lower right")
+    drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", fontsize=8, ncols=3)
     words = (
         "Above: lower bound of the local Lipschitz constant from the pair of images that was found for each method, the gain of that pair, the same "
         "with other noise (median), and the largest gain that the search of an audit found for perturbations as small; the bound of a method whose "
@@ -85,11 +86,11 @@ def _marks(axis: Axes, measured: Measured, modality: str, names: list[str]) -> N
 
 
 def _plane(axis: Axes, measured: Measured, modality: str, names: list[str]) -> None:
-    for name in names:
+    for k, (name, marker) in enumerate(zip(names, cycle("sPDo^v<>X"), strict=False)):
         x, y = (float(np.mean(measured.values[f"{modality}.{key}.{name}"])) for key in ("guessed", "gain"))
-        axis.plot(x, y, "o", color="#0072b2")
-        axis.annotate(name, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=8)
-    axis.margins(x=0.25, y=0.15)
+        axis.plot(x, y, marker, color=f"C{k}", label=name, linestyle="none", markeredgecolor="#16191d")
+    axis.margins(x=0.12, y=0.12)
+    axis.legend(fontsize=8, loc="upper left")
     axis.set_xlabel("share of the object's invisible part that is guessed")
     axis.set_ylabel("gain of the pair")
     axis.grid(alpha=0.3)
