@@ -30,6 +30,7 @@ h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}table{b
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #d5d9de}th{background:#f4f5f7}
 td.number{font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}img{max-width:100%;height:auto;border:1px solid #d5d9de}
 figcaption,.soft{color:#505863;font-size:.9rem}.wide{overflow-x:auto}.verdict{font-weight:600;white-space:nowrap}
+.verdict .soft{font-weight:400;white-space:normal}
 .agrees{color:#1b6b3a}.differs{color:#a81c1c}.cannot{color:#7a4d00;white-space:normal}"""
 _CLASS = {AGREES: "agrees", DIFFERS: "differs", CANNOT: "cannot"}
 
