@@ -15,6 +15,7 @@ from stabtest.audit.cases import case_operator
 from stabtest.audit.config import Config
 from stabtest.audit.engine import Ran
 from stabtest.audit.fingerprint import digest
+from stabtest.audit.groups import groups_of
 from stabtest.audit.judge import judge
 from stabtest.audit.limits import deviations_of, limitations
 from stabtest.audit.measured_kspace import MAPS
@@ -23,6 +24,7 @@ from stabtest.audit.pictures import choose_pictures
 from stabtest.audit.plan import Plan, Unit
 from stabtest.audit.privacy import public, without_folders
 from stabtest.audit.provenance import input_files, tool
+from stabtest.audit.separation import separation
 from stabtest.audit.simulate import mask_family
 from stabtest.audit.store import Result, Store
 from stabtest.audit.trajectory import trajectory_words
@@ -215,7 +217,11 @@ def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
     else:
         source = f"real {'k-space' if data.kind == 'kspace' else 'projections'} from {len(data.files)} file(s)"
         source += f", {len(cases)} slices" if data.slices or data.every is not None else ""
-    return DataInfo(source=source, simulated=data.simulated, cases=cases, files=input_files(config))
+    groups = groups_of(config)
+    cases = [case.model_copy(update={"group": groups.get(case.name)}) for case in cases]
+    return DataInfo(
+        source=source, simulated=data.simulated, cases=cases, files=input_files(config), separation=separation(config)
+    )
 
 
 def _worst_case(config: Config, rows: list[WorstCaseRow]) -> WorstCaseSection | None:

@@ -34,6 +34,7 @@ from stabtest.audit.settings import (
     SamplingSection,
     ShiftSection,
     StructureSection,
+    TrainingSection,
     WorstCaseSection,
 )
 from stabtest.audit.settings.base import Section
@@ -48,6 +49,7 @@ class Config(Section):
     network: NetworkSection
     operator: OperatorSection = OperatorSection()
     data: DataSection = DataSection()
+    training: TrainingSection = TrainingSection()
     reference: ReferenceSection = ReferenceSection()
     worst_case: WorstCaseSection = WorstCaseSection()
     structure: StructureSection = StructureSection()

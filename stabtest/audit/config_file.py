@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import json
 import math
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +14,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from stabtest.audit.config import Config
+from stabtest.audit.listing import with_every_file
 from stabtest.audit.profiles import profile
 from stabtest.errors import ConfigError
 from stabtest.findings import Criterion
@@ -120,7 +119,7 @@ def parse_table(table: dict[str, Any], *, name: str, base_dir: Path) -> Config:
         raise _explain(error, name, table) from error
     config = _with_profile(config, name)
     _check_criteria(config, name)
-    return _with_every_file(config.at(base_dir), name)
+    return with_every_file(config.at(base_dir), name)
 
 
 def _with_profile(config: Config, name: str) -> Config:
@@ -149,48 +148,6 @@ def _check_texts(value: object, name: str, place: tuple[int | str, ...] = ()) ->
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, entry in cast("Iterable[tuple[int | str, object]]", inside):
         _check_texts(entry, name, (*place, step))
-
-
-def _with_every_file(config: Config, name: str) -> Config:
-    """The configuration with its folders and patterns of files written out, in the order of their names."""
-    data = config.data
-    found: list[str] = []
-    for entry in data.files:
-        path = config.path(entry)
-        if any(character in entry for character in "*?["):
-            matches = sorted(match for match in map(Path, glob.glob(str(path), recursive=True)) if match.is_file())
-        elif _is_folder(path):
-            matches = sorted(match for match in path.iterdir() if match.is_file() and not match.name.startswith("."))
-        else:
-            found.append(entry)  # whether it is there is told when the data are read
-            continue
-        if not matches:
-            raise ConfigError(
-                f"{name}: [data] files",
-                expected=f"files that match {entry!r}",
-                came="none",
-                remedy=f"relative names start at {config.base_dir}",
-            )
-        inside = not Path(os.path.expandvars(entry)).is_absolute()
-        found += [os.path.relpath(match, config.base_dir) if inside else str(match) for match in matches]
-    if data.patients and len(data.patients) != len(found):
-        raise ConfigError(
-            f"{name}: [data] patients",
-            expected=f"as many patients as files, {len(found)}",
-            came=str(len(data.patients)),
-            remedy="name the patient of each file, or leave patients out: then every file is its own",
-        )
-    if tuple(found) == data.files:
-        return config
-    return config.model_copy(update={"data": data.model_copy(update={"files": tuple(found)})}).at(config.base_dir)
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether it is one; a name that no file system can have is none, which is told when the data are read."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 def load_criteria(path: Path) -> tuple[tuple[Criterion, ...], str | None]:

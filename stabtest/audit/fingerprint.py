@@ -44,6 +44,8 @@ _NOT_MEASURING = frozenset(
             "engine",
             "fingerprint",
             "gates",
+            "groups",
+            "listing",
         ),
         *(
             "judge",
@@ -55,6 +57,7 @@ _NOT_MEASURING = frozenset(
             "profiles",
             "provenance",
             "rejudge",
+            "separation",
             "sidecar",
             "store",
             "template",

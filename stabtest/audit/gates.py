@@ -13,6 +13,7 @@ from stabtest.audit.laboratory import to_device
 from stabtest.audit.own_operator import own_files
 from stabtest.audit.plan import Plan
 from stabtest.audit.privacy import public
+from stabtest.audit.separation import separation, separation_gate
 from stabtest.audit.simulate import derived_seed
 from stabtest.errors import OperatorError
 from stabtest.findings.records import Gate
@@ -38,7 +39,8 @@ def run_gates(plan: Plan) -> list[Gate]:
     Raises
     ------
     StabtestError
-        If the data cannot be read, the operator's adjoint is not one, or a method does not give finite images of the right shape.
+        If the data or the list of the training cannot be read, the operator's adjoint is not one, or a method does not give finite images of
+        the right shape.
     """
     case = to_device(make_case(plan.config, 0), plan.here)
     for index in range(1, 0 if plan.config.data.kind == "phantom" else len(case_names(plan.config))):
@@ -51,7 +53,8 @@ def run_gates(plan: Plan) -> list[Gate]:
         if broken is not None:
             raise OperatorError(f"{broken.subject}: {broken.name}", expected="an exact adjoint", came=broken.detail)
         gates += [gate for gate in own if gate.subject == subject.method.name or gate not in gates]
-    return gates
+    apart = separation_gate(separation(plan.config), plan.subjects[0].method.name)
+    return gates if apart is None else [*gates, apart]
 
 
 def _own_operator(plan: Plan, case: Case) -> list[Gate]:

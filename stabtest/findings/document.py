@@ -73,6 +73,28 @@ class CaseInfo(Record):
     truth: Literal["phantom", "image in the file", "reference in the file", "full reconstruction", "none"]
     noise_std: float | None
     notes: list[str] = []
+    group: str | None = None
+    """The subgroup that the user put it into."""
+
+
+class SeparationCheck(Record):
+    """One comparison of the cases of the audit with those of the training."""
+
+    what: str
+    """What was compared, and by what."""
+    audited: int
+    training: int
+    """How many there are on each side; none in the audit where the two cannot be compared."""
+    shared: list[str]
+    """Which of the audit's the training had too."""
+
+
+class Separation(Record):
+    """Whether the network is tried on what it was trained on, as far as that was compared."""
+
+    statement: str = ""
+    """How the cases were kept apart, in the user's words."""
+    checks: list[SeparationCheck] = []
 
 
 class DataInfo(Record):
@@ -84,6 +106,8 @@ class DataInfo(Record):
     notes: list[str] = []
     files: dict[str, str] = {}
     """File name -> SHA-256."""
+    separation: Separation | None = None
+    """``None`` = written by an older version."""
 
 
 class WorstCaseSection(Record):

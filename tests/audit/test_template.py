@@ -41,7 +41,7 @@ def test_each_commented_key_can_be_set(line):
     criterion = text[text.index("# [[criterion]]") :]
     if line in criterion:
         text = text.replace(criterion, re.sub(r"^# ", "", criterion, flags=re.M))
-    elif line.startswith(("# files", "# patients", *OF_KSPACE)):
+    elif line.startswith(("# files", "# patients", "# groups", *OF_KSPACE)):
         text = text.replace(line, line[2:], 1).replace("# files", "files").replace('# kind = "phantom"', 'kind = "kspace"')
         text = text.replace("noise = 0.01\n", "")  # real data bring their own
     elif line.startswith(("# zero = ", "# one = ")):

@@ -10,6 +10,7 @@ from stabtest.audit.settings.samples import Angles, NoiseSection, RepeatabilityS
 from stabtest.audit.settings.scan import DataSection, MapsSection, MaskSection, OperatorSection
 from stabtest.audit.settings.shift import ShiftSection
 from stabtest.audit.settings.subject import AuditSection, NetworkSection, ReferenceSection
+from stabtest.audit.settings.training import TrainingSection
 from stabtest.audit.settings.trajectory import TrajectorySection
 from stabtest.audit.settings.worst_case import RegionSection, WorstCaseSection
 
@@ -36,6 +37,7 @@ __all__ = [
     "SfrcSection",
     "ShiftSection",
     "StructureSection",
+    "TrainingSection",
     "TrajectorySection",
     "WorstCaseSection",
 ]

@@ -169,6 +169,10 @@ class DataSection(Section):
         default=(),
         description="Images and real data: whose image each file is; images of one patient count once. Default: all differ; DICOM says it.",
     )
+    groups: tuple[str, ...] = Field(
+        default=(),
+        description="Which subgroup each file (or phantom) is of, such as a scanner or an age group; the report shows each by itself.",
+    )
     row: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
         description="Slice of a stack of k-space or images, or detector row of a sinogram; default the only one, or row 0.",

@@ -10,6 +10,7 @@ from stabtest.report.blocks import Block, Bullets, Cell, Facts, Heading, Paragra
 from stabtest.report.numbers import count, setting
 from stabtest.report.sections.item import flatten
 from stabtest.report.sections.method import method
+from stabtest.report.sections.separation import separation_blocks, separation_facts
 from stabtest.report.verdict_words import SHAPES, judged
 from stabtest.report.wording import HAZARDS
 
@@ -96,21 +97,23 @@ def data(document: Document) -> Section:
         ("Measurements", tables.text("simulated" if info.simulated else "real")),
         ("Images", Cell(count(len(info.cases)), value=repr(len(info.cases)))),
         ("Patients or objects", Cell(count(patients), value=repr(patients))),
-        ("Separation from training data", tables.text("not recorded in this document; see the notes and the model card")),
+        *separation_facts(info.separation),
     )
     cases = info.cases
     body = tables.rows(
         tables.words(case.name for case in cases),
         tables.words(case.patient for case in cases),
+        tables.words(case.group or "-" for case in cases),
         tables.words(" × ".join(map(str, case.shape)) for case in cases),
         tables.words(case.truth for case in cases),
         tables.measured([case.noise_std for case in cases]),
         tables.words("; ".join(case.notes) for case in cases),
     )
-    heads = ("Case", "Patient", "Size (px)", "Truth", "Noise std of a sample", "Notes")
+    heads = ("Case", "Patient", "Subgroup", "Size (px)", "Truth", "Noise std of a sample", "Notes")
     blocks: list[Block] = [
         Facts(facts),
         Bullets(tuple(info.notes), "No notes on the data."),
+        *separation_blocks(info.separation),
         Table(
             "cases-table",
             "Cases",
@@ -118,7 +121,7 @@ def data(document: Document) -> Section:
             body,
             folded=len(cases) > 8,
             empty="The audit holds no cases.",
-            numeric=(False, False, False, False, True, False),
+            numeric=(False, False, False, False, False, True, False),
         ),
     ]
     if info.files:

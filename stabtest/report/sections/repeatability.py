@@ -1,4 +1,4 @@
-"""Section 14: distribution shift, repeatability, and the test of subgroups that this version of the tool does not have."""
+"""Section 14: distribution shift, subgroups, repeatability."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from stabtest.report import tables
 from stabtest.report.blocks import Block, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
 from stabtest.report.sections.shift import shift_blocks
-from stabtest.report.wording import NOT_IN_DOCUMENT
+from stabtest.report.sections.subgroups import subgroup_blocks
 
 _TITLE = "Shift, subgroups, repeatability"
 
@@ -15,13 +15,13 @@ _TITLE = "Shift, subgroups, repeatability"
 def shift(document: Document) -> Section:
     """Object and scan not quite as they should be; the same measurement again under conditions that should not matter."""
     shifted = shift_blocks(document)
-    absent = Paragraph(NOT_IN_DOCUMENT.replace("such test", "test of subgroups"), "absent")
+    groups = subgroup_blocks(document)
     section = document.repeatability
     state = "not run" if document.shift is None or not document.shift.rows else "run"
     heading = Heading("repeatability", "Repeatability")
     if section is None or not section.rows:
         words = Paragraph("Not run: repeatability was not tried.", "absent")
-        return Section(14, "shift", _TITLE, (*shifted, heading, words, absent), state)
+        return Section(14, "shift", _TITLE, (*shifted, *groups, heading, words), state)
     order = method_order(document, [row.method for row in section.rows])
     rows = sorted(section.rows, key=lambda row: order.index(row.method))
     body = tables.rows(
@@ -39,6 +39,7 @@ def shift(document: Document) -> Section:
     )
     blocks: list[Block] = [
         *shifted,
+        *groups,
         heading,
         Paragraph(
             "One measurement is reconstructed again under conditions that should not matter: the same call, other measurements beside it in a "
@@ -46,6 +47,5 @@ def shift(document: Document) -> Section:
             "method",
         ),
         Table("repeatability-rows", "Repeatability", heads, body, note=note, numeric=(False, False, False, True, True, False)),
-        absent,
     ]
     return Section(14, "shift", _TITLE, tuple(blocks), "run")
