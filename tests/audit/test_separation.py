@@ -89,7 +89,9 @@ def test_seeds_of_phantoms_overlap_as_intervals_do(first, count, shared):
 
 def test_the_zoo_brings_its_seeds():
     def shared(first):
-        return separation(parse_config(f'network.zoo = "unet-mri"\ndata = {{ first_seed = {first}, count = 3 }}')).checks[0].shared
+        return (
+            separation(parse_config(f'network.zoo = "unet-mri"\ndata = {{ first_seed = {first}, count = 3 }}')).checks[0].shared
+        )
 
     assert shared(1_000_000) == []
     assert shared(10_000_000) == ["seed 10000000", "seed 10000001", "seed 10000002"]

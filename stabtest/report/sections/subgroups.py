@@ -7,9 +7,9 @@ patients stand beside the figures.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from stabtest import statistics
 from stabtest.findings.document import Document
 from stabtest.report import tables
 from stabtest.report.blocks import Block, Cell, Heading, Paragraph, Table
@@ -32,12 +32,10 @@ def subgroup_blocks(document: Document) -> tuple[Block, ...]:
     patient = {case.name: case.patient for case in document.data.cases}
 
     def each(values: Iterable[tuple[str, str, float | None]]) -> list[list[float]]:
-        """The values of each row of the table, one a patient (the mean over its images)."""
+        """The values of each row of the table, one a patient: the mean over its images."""
         known = [(case, method, value) for case, method, value in values if value is not None]
         return [
-            statistics.by_patient(
-                [(patient[case], value) for case, of, value in known if of == method and case in groups[group]], statistics.mean
-            )
+            _by_patient((patient[case], value) for case, of, value in known if of == method and case in groups[group])
             for group, method in keys
         ]
 
@@ -52,10 +50,10 @@ def subgroup_blocks(document: Document) -> tuple[Block, ...]:
         tables.words(group for group, _ in keys),
         tables.words(method for _, method in keys),
         tuple(Cell(count(number), value=repr(number)) for number in numbers),
-        tables.measured(_reduced(psnr, statistics.mean)),
+        tables.measured(_reduced(psnr, statistics.fmean)),
         tables.measured(_reduced(change, statistics.median)),
         tables.measured(_reduced(change, max)),
-        tables.measured(_reduced(recovery, statistics.mean)),
+        tables.measured(_reduced(recovery, statistics.fmean)),
     )
     at = "" if largest is None else f" at radius {largest:g}"
     heads = (
@@ -71,6 +69,13 @@ def subgroup_blocks(document: Document) -> tuple[Block, ...]:
     return heading, Table(
         "subgroups-table", "Subgroups", heads, body, note=note, numeric=(False, False, True, True, True, True, True)
     )
+
+
+def _by_patient(values: Iterable[tuple[str, float]]) -> list[float]:
+    found: dict[str, list[float]] = {}
+    for patient, value in values:
+        found.setdefault(patient, []).append(value)
+    return [statistics.fmean(each) for each in found.values()]
 
 
 def _reduced(rows: Sequence[Sequence[float]], reduce: Callable[[Sequence[float]], float]) -> list[float | None]:
