@@ -57,7 +57,7 @@ def test_a_list_that_holds_no_digests_is_refused(files, tmp_path, content):
 
 
 def test_a_file_of_the_training_that_is_not_there_is_named(files):
-    with pytest.raises(DataError, match="gone.npy"):
+    with pytest.raises(DataError, match=r"gone\.npy"):
         separation(files('files = ["gone.npy"]'))
 
 
