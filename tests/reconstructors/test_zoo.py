@@ -28,6 +28,7 @@ NETWORKS = [
     "dagan-mri",
     "dncnn-denoise",
     "fbpconvnet-ell50",
+    "fbpconvnet-ell50-adversarial",
     "fbpconvnet-ell50-jittered",
     "fbpconvnet-med50",
     "itnet-ct",
