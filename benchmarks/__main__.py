@@ -55,6 +55,11 @@ BENCHMARKS: dict[str, Benchmark] = {
         ("--repeats 60",),
         "--repeats 3 --size 32 --limit 10",
     ),
+    "search_growth": Benchmark(
+        "What does it bring that the first path begins near zero?",
+        ("", "--networks tv-mri --radii 0.08 --size 32", "--networks cascade-mri --radii 0.02 --images 4"),
+        "--radii 0.02 --images 1 --size 32",
+    ),
     "search_strength": Benchmark(
         "What does the search find beside the published attacks at equal numbers of gradients?",
         (
