@@ -203,8 +203,17 @@ def _operator(config: Config) -> dict[str, str | int | float]:
         "low-resolution": ("calibration",),
         "espirit": ("calibration", "kernel", "threshold", "crop"),
     }
-    chosen = {f"coil maps: {key}": getattr(section, key) for key in used.get(section.kind, ())}
+    chosen = {f"coil maps: {_MAPS_SAID[key]}": getattr(section, key) for key in used.get(section.kind, ())}
     return {**described, "coil maps": MAPS[section.kind], **chosen}
+
+
+_MAPS_SAID = {
+    "calibration": "rows and columns of the centre used, at most",
+    "kernel": "side of a patch, samples",
+    "threshold": "least singular value kept, relative",
+    "crop": "0 where the eigenvalue is below",
+}
+"""What the settings of estimated coil maps are called in the report."""
 
 
 def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
@@ -213,9 +222,9 @@ def _data(config: Config, cases: list[CaseInfo]) -> DataInfo:
         seeds = f"seeds {data.first_seed} to {data.first_seed + data.count - 1}"
         source = f"simulated {data.phantom} phantoms, {seeds}, measured on a grid twice as fine, Gaussian noise {data.noise:g}"
     elif data.kind == "images":
-        source = f"{len(data.files)} image file(s), measured on a grid twice as fine, Gaussian noise {data.noise:g}"
+        source = f"{len(data.files)} image file{'' if len(data.files) == 1 else 's'}, measured on a grid twice as fine, Gaussian noise {data.noise:g}"
     else:
-        source = f"real {'k-space' if data.kind == 'kspace' else 'projections'} from {len(data.files)} file(s)"
+        source = f"real {'k-space' if data.kind == 'kspace' else 'projections'} from {len(data.files)} file{'' if len(data.files) == 1 else 's'}"
         source += f", {len(cases)} slices" if data.slices or data.every is not None else ""
     groups = groups_of(config)
     cases = [case.model_copy(update={"group": groups.get(case.name)}) for case in cases]
@@ -283,12 +292,24 @@ def _sampling(
         return None
     what = _samples(config)
     return SamplingSection(
-        description=f"The same object with nested sets of {what}: more is always a superset, with the same noise on common ones.",
+        description=f"The same object with nested sets of {what}: more is always a superset, with the same noise on common ones."
+        + _against_itself(config),
         axis=what,
         trained_fraction=sampling_fraction(mask_family(config)[0]) if what == "k-space samples" else 1.0,
         rows=rows,
         statements=statements(rows, patients=patients),
         patterns=patterns,
+    )
+
+
+def _against_itself(config: Config) -> str:
+    """What a truth that is made of all samples does to the end of the sweep."""
+    itself = config.data.kind == "sinogram" or (config.data.kind == "kspace" and config.data.truth in (None, "reconstruction"))
+    if not itself:
+        return ""
+    return (
+        " The truth is the direct reconstruction of all samples, noise included: with all of them its own error is 0 by construction, and a method "
+        "that removes noise is counted as wrong."
     )
 
 

@@ -6,8 +6,9 @@ names (a shared file system) and to run the same code, which is asked before any
 
 - A unit that raises one of the tool's own errors has failed: a row of the report. Any other exception is tried again (`RETRIES` times),
   since on a cluster it may be the node's fault, and is a row then.
-- A unit whose worker dies goes to another worker, by Dask's own counting (``distributed.scheduler.allowed-failures``), and is a row of the
-  report after that.
+- A unit whose worker dies goes to another worker, by Dask's own counting (``distributed.scheduler.allowed-failures``). That counts against every
+  unit that the worker held: who is given up is measured again when all others are done, one at a time, and is a row of the report if workers
+  die of it then.
 - Units for a GPU ask for the resource ``GPU``. Where no worker has it the audit is refused: Dask would wait for ever.
 
 Source: Dask distributed, *Worker Resources* and *Resilience*, https://distributed.dask.org/en/stable/resources.html and
@@ -152,10 +153,9 @@ def _measured(
     from distributed import as_completed
 
     setup = pickle.dumps(make_measure)
-    under_way: dict[str, UnitLike] = {}
-    futures: list[Any] = []
-    for unit in units:
-        future = client.submit(
+
+    def submit(unit: UnitLike) -> Any:  # noqa: ANN401 - Dask's futures have no types
+        return client.submit(
             measure_here,
             setup,
             unit,
@@ -164,6 +164,12 @@ def _measured(
             retries=RETRIES,
             pure=False,
         )
+
+    under_way: dict[str, UnitLike] = {}
+    futures: list[Any] = []
+    suspects: list[UnitLike] = []
+    for unit in units:
+        future = submit(unit)
         under_way[str(future.key)] = unit
         futures.append(future)
         tell(Event(unit, "started"))
@@ -172,10 +178,22 @@ def _measured(
     try:
         for future in arriving:
             unit = under_way.pop(str(future.key))
-            yield _arrived(unit, future, store)
+            if _killed(future.exception()):
+                suspects.append(unit)
+            else:
+                yield _arrived(unit, future, store)
             future.release()
     finally:
         arriving.clear()
+    for unit in suspects:  # one at a time: who was beside it when a worker died is not to blame
+        future = submit(unit)
+        yield _arrived(unit, future, store)
+        future.release()
+
+
+def _killed(error: BaseException | None) -> bool:
+    """Whether Dask gave a unit up since workers died that held it."""
+    return type(error).__name__ == "KilledWorker"
 
 
 def _arrived(unit: UnitLike, future: Any, store: Store) -> Event:  # noqa: ANN401 - Dask's futures have no types
@@ -187,8 +205,8 @@ def _arrived(unit: UnitLike, future: Any, store: Store) -> Event:  # noqa: ANN40
             return Event(unit, "failed", share=1.0, seconds=seconds, error=failure)
         store.put(unit.key, unit.label, replace(result, seconds=seconds))
         return Event(unit, "finished", share=1.0, seconds=seconds)
-    if type(error).__name__ == "KilledWorker":
-        text = "every worker that took this unit died (killed, or out of memory)"
+    if _killed(error):
+        text = "every worker that took this unit died, also where nothing else was measured (killed, or out of memory)"
     elif isinstance(error, UnforeseenError):
         text = f"{error}, {RETRIES + 1} times"
     else:

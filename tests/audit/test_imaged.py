@@ -142,7 +142,7 @@ def test_an_audit_says_that_it_is_of_images(folder):
     document = run(make_plan(config), folder / "out").document
     assert not document.failures
     assert document.data.simulated
-    assert "2 image file(s)" in document.data.source
+    assert "2 image files" in document.data.source
     assert set(document.data.files) == {"slice1.npy", "slice2.npy"}
     assert any("simulated from images" in said for said in limitations(config, document.data.cases))
     assert any("64 x 64 pixels" in note for note in document.data.cases[0].notes)

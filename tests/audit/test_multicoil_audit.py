@@ -103,6 +103,16 @@ def test_the_choice_of_maps_is_in_the_forward_model_and_among_the_limits(full):
     assert any("exact maps of 8 simulated coils" in said for said in document["deviations"])
 
 
+def test_the_report_says_that_the_truth_is_one_of_the_reconstructions(full):
+    """With all samples the direct reconstruction is compared with itself."""
+    document, page = full
+    whole = [row for row in document["sampling"]["rows"] if row["fraction"] == 1.0]
+    assert [row["nrmse"] < 1e-5 for row in whole if row["method"] == "zero-filled"] == [True]
+    assert "its own error is 0 by construction" in document["sampling"]["description"]
+    assert "the model card says otherwise" in page
+    assert "No notes on the data" not in page
+
+
 def test_nothing_personal_is_in_the_results(full):
     document, page = full
     for text in (json.dumps(document), page):

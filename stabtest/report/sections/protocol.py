@@ -112,7 +112,11 @@ def data(document: Document) -> Section:
     heads = ("Case", "Patient", "Subgroup", "Size (px)", "Truth", "Noise std of a sample", "Notes")
     blocks: list[Block] = [
         Facts(facts),
-        Bullets(tuple(info.notes), "No notes on the data."),
+        *(
+            [Bullets(tuple(info.notes), "No notes on the data.")]
+            if info.notes or not any(case.notes for case in info.cases)
+            else []
+        ),
         *separation_blocks(info.separation),
         Table(
             "cases-table",

@@ -26,7 +26,13 @@ def sampling(document: Document) -> Section:
     groups = _groups(document, section.rows)
     blocks: list[Block] = [Paragraph(section.description, "method")]
     if section.trained_fraction is not None:
-        blocks.append(Paragraph(f"The network was trained at the fraction {setting(section.trained_fraction)}.", "note"))
+        blocks.append(
+            Paragraph(
+                f"“Trained” is what the configuration measures, the fraction {setting(section.trained_fraction)}; where the model card says otherwise, it "
+                "stands under deviations.",
+                "note",
+            )
+        )
     blocks += [
         FigureRow(_figures(document, section, groups)),
         _summary(section, groups),
