@@ -109,7 +109,7 @@ def test_the_report_says_that_the_truth_is_one_of_the_reconstructions(full):
     whole = [row for row in document["sampling"]["rows"] if row["fraction"] == 1.0]
     assert [row["nrmse"] < 1e-5 for row in whole if row["method"] == "zero-filled"] == [True]
     assert "its own error is 0 by construction" in document["sampling"]["description"]
-    assert "the model card says otherwise" in page
+    assert "where the model card says otherwise" in page
     assert "No notes on the data" not in page
 
 

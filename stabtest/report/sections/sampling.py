@@ -28,8 +28,8 @@ def sampling(document: Document) -> Section:
     if section.trained_fraction is not None:
         blocks.append(
             Paragraph(
-                f"“Trained” is what the configuration measures, the fraction {setting(section.trained_fraction)}; where the model card says otherwise, it "
-                "stands under deviations.",
+                f"“Trained” is what the configuration measures, the fraction {setting(section.trained_fraction)}; where the model card says "
+                "otherwise, it stands under deviations.",
                 "note",
             )
         )
