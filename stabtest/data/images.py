@@ -18,6 +18,8 @@ from stabtest.data import dicom, files, nifti
 from stabtest.errors import DataError
 
 PICTURES = (".png", ".tif", ".tiff")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF begins: byte order and version, classic and big."""
 KNOWN = (".npy", ".npz", *PICTURES, ".nii", ".nii.gz", ".raw")
 
 
@@ -168,7 +170,10 @@ def _picture(path: str | Path) -> files.AnyArray:
     from skimage import io
 
     try:
+        _check_pages(path)
         array = np.asarray(io.imread(path))
+    except DataError:
+        raise
     except Exception as error:  # each decoder has its own exceptions
         message = str(error).strip().splitlines()
         raise DataError(
@@ -185,6 +190,26 @@ def _picture(path: str | Path) -> files.AnyArray:
             )
         return grey
     return array
+
+
+def _check_pages(path: Path) -> None:
+    """See that the pages of a TIFF end: the library that reads it follows a chain that goes round without end."""
+    with path.open("rb") as stream:
+        if stream.read(4) not in _TIFF:
+            return
+    import tifffile
+
+    places: set[int] = set()
+    with tifffile.TiffFile(path) as tiff:
+        for page in tiff.pages:
+            if page.offset in places:
+                raise DataError(
+                    str(path),
+                    expected="a TIFF whose chain of pages ends",
+                    came=f"one that comes back to a page after {len(places)}",
+                    remedy="the file is damaged: export it again",
+                )
+            places.add(page.offset)
 
 
 def _raw(path: str | Path, shape: tuple[int, int] | None, dtype: str) -> files.AnyArray:

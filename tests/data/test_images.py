@@ -125,3 +125,27 @@ def test_low_contrast_phantom():
     assert float(image[128, 128]) == pytest.approx(0.5, abs=0.005)  # water
     assert float(image[0, 0]) == 0.0  # air
     assert len(image[60:200, 60:200].unique()) >= 5  # background and four discs
+
+
+def circular_tiff(path):
+    """Three pages of which the last points back to the second."""
+    import tifffile
+
+    with tifffile.TiffWriter(path) as writer:
+        for value in (1, 2, 3):
+            writer.write(np.full((8, 8), value, dtype=np.uint16), photometric="minisblack", contiguous=False, metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        second, third = tiff.pages[1].offset, tiff.pages[2].offset
+    content = bytearray(path.read_bytes())
+    entries = int.from_bytes(content[third : third + 2], "little")
+    link = third + 2 + 12 * entries  # TIFF 6.0, section 2: the offset of the next directory follows the entries
+    assert content[link : link + 4] == bytes(4)
+    content[link : link + 4] = second.to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+def test_a_tiff_whose_pages_go_round_is_refused(tmp_path):
+    path = tmp_path / "round.tif"
+    circular_tiff(path)
+    with pytest.raises(DataError, match="chain of pages"):
+        read_image(path)

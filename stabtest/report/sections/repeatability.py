@@ -7,7 +7,7 @@ from stabtest.report import tables
 from stabtest.report.blocks import Block, Heading, Paragraph, Section, Table
 from stabtest.report.methods import method_order
 from stabtest.report.sections.shift import shift_blocks
-from stabtest.report.sections.subgroups import subgroup_blocks
+from stabtest.report.sections.subgroups import has_groups, subgroup_blocks
 
 _TITLE = "Shift, subgroups, repeatability"
 
@@ -17,7 +17,7 @@ def shift(document: Document) -> Section:
     shifted = shift_blocks(document)
     groups = subgroup_blocks(document)
     section = document.repeatability
-    state = "not run" if document.shift is None or not document.shift.rows else "run"
+    state = "run" if has_groups(document) or (document.shift is not None and document.shift.rows) else "not run"
     heading = Heading("repeatability", "Repeatability")
     if section is None or not section.rows:
         words = Paragraph("Not run: repeatability was not tried.", "absent")

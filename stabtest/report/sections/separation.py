@@ -21,7 +21,7 @@ def separation_facts(found: Separation | None) -> tuple[tuple[str, Cell], ...]:
     if not any(check.audited for check in found.checks):
         state = "not checked: the configuration does not say what the network was trained on in a way that can be compared ([training])"
     elif shared:
-        state = f"NOT SEPARATE: {count(shared)} of the cases below were in the training"
+        state = f"NOT SEPARATE: {count(shared)} found in the training too"
     else:
         state = "no overlap found by the comparisons below"
     return (
@@ -37,9 +37,9 @@ def separation_blocks(found: Separation | None) -> tuple[Block, ...]:
     checks = found.checks
     body = tables.rows(
         tables.words(check.what for check in checks),
-        tuple(Cell(count(check.audited), value=repr(check.audited)) for check in checks),
-        tuple(Cell(count(check.training), value=repr(check.training)) for check in checks),
-        tuple(Cell(count(len(check.shared)), value=repr(len(check.shared))) for check in checks),
+        tables.settings([check.audited for check in checks]),
+        tables.settings([check.training for check in checks]),
+        tables.settings([len(check.shared) for check in checks]),
         tables.words(_names(check.shared) for check in checks),
     )
     heads = ("Compared", "In this audit", "In the training", "In both", "Which")

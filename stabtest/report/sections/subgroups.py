@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from stabtest.findings.document import Document
 from stabtest.report import tables
-from stabtest.report.blocks import Block, Cell, Heading, Paragraph, Table
+from stabtest.report.blocks import Block, Heading, Paragraph, Table
 from stabtest.report.methods import method_order
-from stabtest.report.numbers import count
 
 
 def subgroup_blocks(document: Document) -> tuple[Block, ...]:
@@ -49,7 +48,7 @@ def subgroup_blocks(document: Document) -> tuple[Block, ...]:
     body = tables.rows(
         tables.words(group for group, _ in keys),
         tables.words(method for _, method in keys),
-        tuple(Cell(count(number), value=repr(number)) for number in numbers),
+        tables.settings(numbers),
         tables.measured(_reduced(psnr, statistics.fmean)),
         tables.measured(_reduced(change, statistics.median)),
         tables.measured(_reduced(change, max)),
@@ -69,6 +68,11 @@ def subgroup_blocks(document: Document) -> tuple[Block, ...]:
     return heading, Table(
         "subgroups-table", "Subgroups", heads, body, note=note, numeric=(False, False, True, True, True, True, True)
     )
+
+
+def has_groups(document: Document) -> bool:
+    """Whether the configuration names any."""
+    return any(case.group is not None for case in document.data.cases)
 
 
 def _by_patient(values: Iterable[tuple[str, float]]) -> list[float]:
