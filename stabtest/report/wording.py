@@ -196,6 +196,4 @@ GRADIENTS: Mapping[str, str] = {
 
 EXPLORATORY = "The criteria came after results were known: the verdicts are exploratory. See the deviations in section 15."
 
-NOT_IN_DOCUMENT = "Not run: this version of the tool has no such test, and nothing is claimed about it."
-
 ROLES_TO_SIGN = ("Author", "Reviewer", "Approver")
