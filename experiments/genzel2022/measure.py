@@ -24,28 +24,28 @@ TUNING_CASE = 1000
 """Number of the phantom that weights are chosen on; no image that is measured."""
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Candidates for the weight of total variation, times that of the card."""
-_NETWORKS = {"mri": ["unet-mri", "unet-mri-jittered", "itnet-mri"], "ct": ["fbpconvnet-ell50", "itnet-ct"]}
+_NETWORKS = {"mri": ["unet-mri", "unet-mri-jittered", "itnet-mri"], "ct": ["fbpconvnet-ell50", "itnet-ct", "lpd-ct"]}
 SETTINGS: dict[str, dict[str, Any]] = {
     "quick": {
         "images": 1,
-        "evaluations": 4,
+        "evaluations": {"mri": 4},
         "draws": 1,
         "radii": {"mri": [0.08]},
         "networks": {"mri": ["unet-mri", "unet-mri-jittered"]},
     },
     "published": {
         "images": 1,
-        "evaluations": 100,
+        "evaluations": {"mri": 100, "ct": 40},
         "draws": 4,
-        "radii": {"mri": [0.08]},
-        "networks": {"mri": _NETWORKS["mri"]},
+        "radii": {"mri": [0.08], "ct": [0.03]},
+        "networks": _NETWORKS,
     },
     "full": {
         "images": 10,
-        "evaluations": 200,
+        "evaluations": {"mri": 200, "ct": 200},
         "draws": 20,
         "radii": {"mri": [0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08], "ct": [0.005, 0.01, 0.015, 0.02, 0.03]},
-        "networks": {"mri": _NETWORKS["mri"], "ct": [*_NETWORKS["ct"], "lpd-ct"]},
+        "networks": _NETWORKS,
     },
 }
 
@@ -107,7 +107,7 @@ def _curves(
     values.setdefault(f"{modality}.clean.{name}", []).append(float(clean["nrmse"]))
     found: list[Arrays] = []
     for radius, one in zip(radii, ways, strict=True):
-        budget = settings["evaluations"]
+        budget = settings["evaluations"][modality]
         ours = scans.searched(pieces, one, scan, index, radii=[radius], evaluations=budget, objective="truth", noise=0.0)
         published = adam(pieces, one, scan, index, radius=radius, evaluations=budget)
         noise = scans.noise_error(pieces, one, scan, index, radii=[radius], draws=settings["draws"], noise=0.0)
