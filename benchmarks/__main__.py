@@ -97,7 +97,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "bounds_convolution": Benchmark("How far above the norm is the bound of a convolution?"),
     "stable_networks": Benchmark(
         "What does training for stability do to the worst case?",
-        ("--without-tv",),
+        (
+            "--without-tv --networks unet-mri unet-mri-jittered unet-mri-adversarial unet-mri-spectral",
+            "--without-tv --images 2 --networks fbpconvnet-ell50 fbpconvnet-ell50-jittered",
+        ),
         "--images 1 --radii 0.05 --evaluations 6 --networks unet-mri --without-tv",
     ),
     "scaling": Benchmark(
@@ -106,9 +109,11 @@ BENCHMARKS: dict[str, Benchmark] = {
         "--workers 1 --slices 4",
     ),
     "kill": Benchmark(
-        "Does an audit that is killed end as one that was not?", ("--kills 25 --workers 1",), "--kills 1 --workers 1"
+        "Does an audit that is killed end as one that was not?",
+        ("--kills 25 --workers 1", "--kills 25 --workers 2"),
+        "--kills 1 --workers 1",
     ),
-    "fuzz": Benchmark("Does anything but the tool's own errors come out of a reader?", quick="--minutes 0.2"),
+    "fuzz": Benchmark("Does anything but the tool's own errors come out of a reader?", ("--minutes 30",), "--minutes 0.2"),
 }
 
 
