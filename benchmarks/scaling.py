@@ -9,7 +9,7 @@ process, in several, and on a Dask cluster of this machine. Of each run are told
   a tiny image by a network that does nothing): an upper bound of the overhead;
 - the largest resident set of the main process, and of any other that it started (no less than the main one's at its start).
 
-    python -m benchmarks.scaling [--slices 10 100 1000] [--workers 1 2] [--dask 0]
+    python -m benchmarks.scaling [--slices 10 100 1000] [--workers 1 2] [--dask 0] [--evaluations 0]
 
 Runs on a machine under other load say little about wall times; memory and processor time hardly suffer.
 """
@@ -50,7 +50,7 @@ method = "zero-filled"
 [worst_case]
 enabled = {search}
 radii = [0.05]
-evaluations = 4
+evaluations = {evaluations}
 noise_draws = 2
 [structure]
 enabled = false
@@ -86,11 +86,11 @@ class Ran:
     others: float
 
 
-def run(folder: Path, count: int, *, workers: int, scheduler: str | None, search: bool) -> Ran:
+def run(folder: Path, count: int, *, workers: int, scheduler: str | None, evaluations: int) -> Ran:
     """One audit in a process of its own."""
     folder.mkdir(parents=True)
     (folder / "net.py").write_text(NETWORK)
-    (folder / "many.toml").write_text(CONFIG.format(count=count, search=str(search).lower()))
+    (folder / "many.toml").write_text(CONFIG.format(count=count, search=str(evaluations > 0).lower(), evaluations=evaluations or 1))
     command = ["audit", "many.toml", "--out", "out"]
     command += ["--scheduler", scheduler] if scheduler else ["--workers", str(workers)]
     read, write = os.pipe()
@@ -155,7 +155,7 @@ def main() -> int:
     parser.add_argument("--slices", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dask", type=int, default=0, help="workers of a Dask cluster of this machine")
-    parser.add_argument("--search", action="store_true", help="with a worst-case search: longer units")
+    parser.add_argument("--evaluations", type=int, default=0, help="of a worst-case search: as long units as wanted; 0 = no search")
     arguments = parser.parse_args()
     where = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = f"{Path(__file__).resolve().parents[1]}{os.pathsep}{where}".rstrip(os.pathsep)
@@ -175,7 +175,7 @@ def main() -> int:
             first: Ran | None = None
             for count in arguments.slices:
                 ran = run(
-                    Path(folder) / f"{name}-{count}", count, workers=workers, scheduler=scheduler, search=arguments.search
+                    Path(folder) / f"{name}-{count}", count, workers=workers, scheduler=scheduler, evaluations=arguments.evaluations
                 )
                 alone.setdefault(count, ran.wall)
                 first = first or ran

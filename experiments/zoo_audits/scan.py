@@ -26,9 +26,9 @@ NO_IMAGES = ("lecture-unet", "lecture-unet-cells", "texture-discriminator", "den
 TRAINED = tuple(name for name in zoo.names() if name not in (*CLASSICAL, *NO_IMAGES, "tv"))
 AUDITED = (*TRAINED, *CLASSICAL)
 """Everything that `experiments.zoo_audits` knows."""
-RADII = {"mri": [0.005, 0.02, 0.05], "ct": [0.005, 0.02, 0.05], "other": [0.02, 0.05, 0.1]}
+RADII = {"mri": [0.01, 0.05], "ct": [0.01, 0.05], "other": [0.02, 0.1]}
 MORE = {
-    "mri": {"fractions": [0.15, 0.35, 0.5, 1.0]},
+    "mri": {"fractions": [0.15, 0.5, 1.0]},
     "ct": {"views": [25, 100]},
     "other": {"enabled": False},
 }
@@ -52,6 +52,7 @@ def configuration(name: str) -> dict[str, dict[str, Any]]:
         "audit": {
             "title": f"{name}, of the zoo",
             "intended_use": "Published so that networks can be compared; not for any clinical use",
+            "pictures_mb": 1.3,
         },
         "network": {"zoo": name},
         "operator": scan["operator"],
@@ -61,6 +62,6 @@ def configuration(name: str) -> dict[str, dict[str, Any]]:
         "structure": {"diameters": [4.0, 8.0], "contrasts": [0.2], "sites": 2},
         "sampling": MORE[card["modality"]],
         "noise": {"levels": [1.0, 4.0], "draws": 2},
-        "lipschitz": {"jacobian_steps": 10, "seconds": 60.0},
+        "lipschitz": {"jacobian_steps": 10, "seconds": 30.0},
         "criteria": {"profile": "antun-2020/1"},
     }

@@ -3,14 +3,14 @@
 Shown are the worst, the median and a random case of the method under test (by the largest relative change found, or by NRMSE where
 there was no search; drawn by the SHA-256 of the audit's id), the same cases for every method; of missed lesions also the case in which the
 method under test showed least. All other pictures lie beside the report (`stabtest.audit.sidecar`).
-Of these the report takes, in order of the sections, the whole panels (all methods
-at one radius, detail or number of samples) that fit into `BUDGET` bytes, the worst case first; the random case gives way first, then the median.
+Of these the report takes the whole panels (all methods at one radius, detail or number of samples) that fit into ``[audit] pictures_mb``: the worst case
+first, and of a case the first panel of every section, then the second of every section, and so on. The random case gives way first, then the median.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stabtest.audit.plan import Plan, Unit
 from stabtest.audit.store import Result, Store
@@ -18,8 +18,6 @@ from stabtest.findings import Picture
 from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.records import QualityRow, WorstCaseRow
 
-BUDGET = 3_600_000
-"""Bytes of encoded pictures; the whole ``report.json`` stays below about 4.5 MB."""
 _SECTIONS = ("quality", "worst_case", "structure", "missed_lesion", "sampling", "kernel")
 
 
@@ -50,17 +48,29 @@ def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Resu
             for picture in result.pictures if result is not None else ():
                 if not _repeats_quality(picture):
                     panels.setdefault((case, section, _panel(picture)), {})[picture.id] = picture
-    chosen: dict[str, Picture] = {}
+    chosen: set[str] = set()
     size, left_out = 0, 0
-    for panel in panels.values():
-        added = sum(len(picture.data) for name, picture in panel.items() if name not in chosen)
-        if size + added > BUDGET:
+    for panel in _in_turn(panels):
+        added = sum(len(panels[panel][name].data) for name in panels[panel] if name not in chosen)
+        if size + added > 1e6 * plan.config.audit.pictures_mb:
             left_out += 1
             continue
-        chosen |= panel
+        chosen.update(panels[panel])
         size += added
+    shown = {name: picture for panel in panels.values() for name, picture in panel.items() if name in chosen}
     note = f"{left_out} of {len(panels)} panels of pictures were left out to keep the report small." if left_out else ""
-    return list(chosen.values()), [note] if note else []
+    return list(shown.values()), [note] if note else []
+
+
+def _in_turn(panels: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Panels by case; of each case the first of every section, then the second of every section: none is shown out by another."""
+    cases, places = dict[str, int](), dict[tuple[str, str], int]()
+    order: list[tuple[int, int, tuple[str, str, str]]] = []
+    for panel in panels:
+        case, section, _ = panel
+        place = places[case, section] = places.get((case, section), -1) + 1
+        order.append((cases.setdefault(case, len(cases)), place, panel))
+    return [panel for _, _, panel in sorted(order, key=lambda entry: entry[:2])]
 
 
 def _panel(picture: Picture) -> str:

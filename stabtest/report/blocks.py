@@ -44,6 +44,10 @@ class Cell:
         return "short" if len(self.text) <= 18 else ""
 
 
+LONGEST = 300
+"""Rows of a folded table that a page has: hundreds of slices make hundreds of thousands of rows, and a page has to open on a laptop."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table with a caption; the first column is the row header."""
@@ -57,6 +61,11 @@ class Table:
     note: str | None = None
     numeric: tuple[bool, ...] = ()
     """Whether a column's head is set flush right, over numbers."""
+
+    @property
+    def shown(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows that the page has: all, but of a folded table (row by row what a figure or another table sums up) `LONGEST`."""
+        return self.rows[:LONGEST] if self.folded else self.rows
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stabtest.audit.pictures import representative_cases
+from stabtest.audit.pictures import choose_pictures, representative_cases
 from stabtest.audit.sidecar import HEADS, export_pictures
 from stabtest.audit.store import Result, Store
 from stabtest.findings.records import Picture, QualityRow
@@ -83,3 +83,46 @@ def test_of_an_audit_every_picture_is_in_one_of_both_places(audited, plan):
     shown = {p.id for p in audited.document.pictures}
     assert len({row["file"] for row in rows}) == len(rows) >= len(every - shown) > 0
     assert all((audited.out_dir / "pictures" / row["file"]).exists() for row in rows)
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Two cases, each with three panels of worst cases and one of structure; every picture of one size."""
+    store, results, units = Store(tmp_path / "units"), [], []
+    for case, nrmse in (("easy", 0.1), ("hard", 0.9)):
+        for section, labels in (("worst_case", ("1", "2", "3")), ("structure", ("a",))):
+            made = [
+                picture(f"{section}.{case}.net.perturbed.{label}", np.eye(8)).model_copy(
+                    update={"section": section, "case": case, "role": "perturbed"}
+                )
+                for label in labels
+            ]
+            unit = SimpleNamespace(key=f"{case}{section}".encode().hex(), case=case, test=section)
+            rows = [QualityRow(case=case, method="net", nrmse=nrmse, psnr=1.0, ssim=1.0)]
+            store.put(unit.key, section, Result(rows=[], pictures=made))
+            units.append((unit, SimpleNamespace(rows=rows)))
+            results += made
+
+    def chosen(count):
+        audit = SimpleNamespace(pictures_mb=(count + 0.5) * len(results[0].data) / 1e6)
+        subject = SimpleNamespace(method=SimpleNamespace(name="net"))
+        plan = SimpleNamespace(subjects=[subject], id="audit", config=SimpleNamespace(audit=audit))
+        return choose_pictures(plan, store, units)
+
+    return chosen
+
+
+def test_every_section_shows_its_first_panel_before_any_shows_its_second(many):
+    pictures, _ = many(2)
+    assert [one.id for one in pictures] == ["worst_case.hard.net.perturbed.1", "structure.hard.net.perturbed.a"]
+
+
+def test_pictures_stand_in_the_order_of_the_sections_whenever_they_were_chosen(many):
+    pictures, _ = many(4)
+    assert [one.section for one in pictures] == ["worst_case"] * 3 + ["structure"]
+    assert {one.case for one in pictures} == {"hard"}
+
+
+def test_what_was_left_out_is_said(many):
+    assert "3 of 8 panels" in many(5)[1][0]
+    assert many(8)[1] == []

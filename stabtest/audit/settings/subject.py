@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,9 @@ class AuditSection(Section):
     title: str = Field(default="Stability audit", description="Title of the report.")
     seed: Seed = Field(default=0, description="Seed of everything random in the audit.")
     intended_use: str = Field(default="", description="What the network is meant for; printed in the report.")
+    pictures_mb: Annotated[float, Field(gt=0, le=8, allow_inf_nan=False)] = Field(
+        default=3.6, description="Megabytes of pictures in the report; all others lie beside it."
+    )
 
 
 class NetworkSection(Section):
