@@ -15,7 +15,7 @@ BUDGET = 1e6 * next(bound.le for bound in AuditSection.model_fields["pictures_mb
 """The most pictures that a configuration may ask for."""
 
 
-def noise_pictures(cases, *, size=575):
+def noise_pictures(cases, *, size=495):
     """Of the three cases that a section shows, by three methods; of noise: no compression makes these small."""
     rng = np.random.default_rng(0)
     return [

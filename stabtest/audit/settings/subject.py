@@ -26,7 +26,7 @@ class AuditSection(Section):
     title: str = Field(default="Stability audit", description="Title of the report.")
     seed: Seed = Field(default=0, description="Seed of everything random in the audit.")
     intended_use: str = Field(default="", description="What the network is meant for; printed in the report.")
-    pictures_mb: Annotated[float, Field(gt=0, le=8, allow_inf_nan=False)] = Field(
+    pictures_mb: Annotated[float, Field(gt=0, le=6, allow_inf_nan=False)] = Field(
         default=3.6, description="Megabytes of pictures in the report; all others lie beside it."
     )
 
