@@ -90,7 +90,9 @@ def run(folder: Path, count: int, *, workers: int, scheduler: str | None, evalua
     """One audit in a process of its own."""
     folder.mkdir(parents=True)
     (folder / "net.py").write_text(NETWORK)
-    (folder / "many.toml").write_text(CONFIG.format(count=count, search=str(evaluations > 0).lower(), evaluations=evaluations or 1))
+    (folder / "many.toml").write_text(
+        CONFIG.format(count=count, search=str(evaluations > 0).lower(), evaluations=evaluations or 1)
+    )
     command = ["audit", "many.toml", "--out", "out"]
     command += ["--scheduler", scheduler] if scheduler else ["--workers", str(workers)]
     read, write = os.pipe()
@@ -155,7 +157,9 @@ def main() -> int:
     parser.add_argument("--slices", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dask", type=int, default=0, help="workers of a Dask cluster of this machine")
-    parser.add_argument("--evaluations", type=int, default=0, help="of a worst-case search: as long units as wanted; 0 = no search")
+    parser.add_argument(
+        "--evaluations", type=int, default=0, help="of a worst-case search: as long units as wanted; 0 = no search"
+    )
     arguments = parser.parse_args()
     where = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = f"{Path(__file__).resolve().parents[1]}{os.pathsep}{where}".rstrip(os.pathsep)
@@ -175,7 +179,11 @@ def main() -> int:
             first: Ran | None = None
             for count in arguments.slices:
                 ran = run(
-                    Path(folder) / f"{name}-{count}", count, workers=workers, scheduler=scheduler, evaluations=arguments.evaluations
+                    Path(folder) / f"{name}-{count}",
+                    count,
+                    workers=workers,
+                    scheduler=scheduler,
+                    evaluations=arguments.evaluations,
                 )
                 alone.setdefault(count, ran.wall)
                 first = first or ran

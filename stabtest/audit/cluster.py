@@ -95,7 +95,7 @@ def _connected(address: str) -> Generator[Client]:
         from distributed import Client
     except ImportError as error:
         raise ConfigError(
-            "--scheduler", expected="Dask distributed", came=f"no {error.name}", remedy="pip install 'stabtest[dask]'"
+            "--scheduler", expected="Dask distributed", came=f"no {error.name}", remedy="pip install 'stabtest[cluster]'"
         ) from error
     try:
         client = Client(address, timeout=CONNECT, set_as_default=False)

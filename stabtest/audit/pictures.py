@@ -3,8 +3,9 @@
 Shown are the worst, the median and a random case of the method under test (by the largest relative change found, or by NRMSE where
 there was no search; drawn by the SHA-256 of the audit's id), the same cases for every method; of missed lesions also the case in which the
 method under test showed least. All other pictures lie beside the report (`stabtest.audit.sidecar`).
-Of these the report takes the whole panels (all methods at one radius, detail or number of samples) that fit into ``[audit] pictures_mb``: the worst case
-first, and of a case the first panel of every section, then the second of every section, and so on. The random case gives way first, then the median.
+Of these the report takes the whole panels (all methods at one radius, detail or number of samples) that fit into ``[audit] pictures_mb``: the
+worst case first, and of a case the first panel of every section, then the second of every section, and so on. The random case gives way first,
+then the median.
 """
 
 from __future__ import annotations

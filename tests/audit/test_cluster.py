@@ -164,5 +164,5 @@ def test_no_scheduler_is_told(helper, tmp_path, monkeypatch):
 
 def test_without_dask_the_extra_is_named(helper, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ConfigError, match=r"stabtest\[dask\]"):
+    with pytest.raises(ConfigError, match=r"stabtest\[cluster\]"):
         run_units([helper.Unit("a")], helper.make, Store(tmp_path), scheduler="tcp://127.0.0.1:9")

@@ -19,7 +19,7 @@ license = "BSD-3-Clause"
 requires-python = ">=3.11"
 dependencies = ["torch>=2.6"]
 [project.optional-dependencies]
-dask = ["distributed"]
+cluster = ["distributed"]
 [project.scripts]
 stabtest = "stabtest.cli:main"
 """
@@ -31,8 +31,8 @@ License-Expression: BSD-3-Clause
 License-File: LICENSE
 Requires-Python: >=3.11
 Requires-Dist: torch>=2.6
-Provides-Extra: dask
-Requires-Dist: distributed; extra == 'dask'
+Provides-Extra: cluster
+Requires-Dist: distributed; extra == 'cluster'
 """
 INFORMATION = "stabtest-1.2.dist-info/"
 GOOD = {
@@ -78,7 +78,7 @@ def test_a_good_wheel_has_no_complaint(check):
         ({INFORMATION + "licenses/LICENSE": None}, "missing: stabtest-1.2.dist-info/licenses/LICENSE"),
         ({INFORMATION + "entry_points.txt": ""}, "no entry point stabtest"),
         ({INFORMATION + "METADATA": METADATA.replace("1.2", "1.3")}, "METADATA Version: '1.3' instead of '1.2'"),
-        ({INFORMATION + "METADATA": METADATA.replace("Provides-Extra: dask\n", "")}, "METADATA lacks the extra dask"),
+        ({INFORMATION + "METADATA": METADATA.replace("Provides-Extra: cluster\n", "")}, "METADATA lacks the extra cluster"),
     ],
 )
 def test_a_wheel_that_is_wrong_is_told(check, change, complaint):

@@ -537,6 +537,13 @@ def test_the_limit_of_a_gate_has_a_direction(factory):
     ]
 
 
+def test_a_gate_without_a_number_is_not_said_to_lack_one(factory):
+    gate = Gate(name="runs", subject="net", passed=True, value=None, limit=None, detail="")
+    table = re.search(r'id="gates-table".*?</table>', render(factory.document(gates=[gate])), re.DOTALL)
+    assert "not available" not in table.group()
+    assert table.group().count('class="num missing"><bdi>–</bdi>') == 2
+
+
 def test_every_number_in_every_table_shows_its_exact_value(html):
     """A cell carries the value of the document (`data-value`, compared with it table by table above); what it shows is that, rounded."""
     cells = re.findall(r'<t[dh][^>]*class="num[^"]*"[^>]*data-value="([^"]*)"[^>]*>(?:<svg.*?</svg>)?([^<]*)<', html)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stabtest.findings.document import Document
 from stabtest.findings.records import Gate
 from stabtest.report import tables
@@ -137,7 +139,10 @@ def data(document: Document) -> Section:
 def forward_model(document: Document) -> Section:
     """The forward model and the gates that had to hold."""
     facts = tuple(
-        (key, Cell(setting(value), value=repr(value)) if isinstance(value, float) else tables.text(str(value)))
+        (
+            key[:1].upper() + key[1:],
+            Cell(setting(value), value=repr(value)) if isinstance(value, float) else tables.text(str(value)),
+        )
         for key, value in flatten(document.operator)
     )
     words = {"mri": "MRI", "ct": "CT", "other": "other"}
@@ -146,7 +151,7 @@ def forward_model(document: Document) -> Section:
         tables.words(gate.name for gate in gates),
         tables.words(gate.subject for gate in gates),
         [Cell("held" if gate.passed else "FAILED", verdict="pass" if gate.passed else "fail") for gate in gates],
-        tables.measured([gate.value for gate in gates]),
+        _values(gates),
         [_limit(gate) for gate in gates],
         tables.words(gate.detail for gate in gates),
     )
@@ -174,10 +179,19 @@ def forward_model(document: Document) -> Section:
     return Section(6, "forward-model", "Forward model and validity gates", tuple(blocks))
 
 
+def _values(gates: Sequence[Gate]) -> list[Cell]:
+    """What was measured; a gate that answers yes or no has no number."""
+    measured = tables.measured([gate.value for gate in gates])
+    return [_NO_NUMBER if gate.value is None else cell for gate, cell in zip(gates, measured)]
+
+
+_NO_NUMBER = Cell("–", missing=True)
+
+
 def _limit(gate: Gate) -> Cell:
     """The limit with the side on which the value has to be."""
     if gate.limit is None:
-        return tables.settings([None])[0]
+        return _NO_NUMBER
     return Cell(f"{gate.rule} {setting(gate.limit)}", value=repr(gate.limit))
 
 
