@@ -45,6 +45,7 @@ _NOT_MEASURING = frozenset(
             "fingerprint",
             "gates",
             "groups",
+            "imaging_sections",
             "listing",
         ),
         *(
@@ -57,6 +58,7 @@ _NOT_MEASURING = frozenset(
             "profiles",
             "provenance",
             "rejudge",
+            "sections",
             "separation",
             "sidecar",
             "store",
