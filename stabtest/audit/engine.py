@@ -38,6 +38,11 @@ class UnitLike(Protocol):
         """Name for people."""
         ...
 
+    @property
+    def case(self) -> str:
+        """What is measured; a process that has made it can measure the next unit of it at once."""
+        ...
+
 
 Step = Callable[[float], None]
 """Called inside a unit with the share (0 to 1) that is done."""
@@ -223,9 +228,11 @@ def _in_pool(
 ) -> Generator[Event, None, tuple[list[UnitLike], list[UnitLike]]]:
     """Run units until all are done or the pool breaks; returns those never begun and those lost with it.
 
-    Never more than ``workers`` units are handed over, so that few are lost with a pool.
+    Never more than ``workers`` units are handed over, so that few are lost with a pool. The process that takes a unit is then the one
+    that has just finished one, and is given the same case again.
     """
     queue, under_way, lost = list(units), dict[Future[Event], UnitLike](), list[UnitLike]()
+    finished: list[str] = []
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         min(workers, len(queue)), mp_context=context, initializer=_start_worker, initargs=(make_measure,)
@@ -233,16 +240,18 @@ def _in_pool(
     try:
         while under_way or (queue and not lost):
             while queue and not lost and len(under_way) < workers:
+                unit = queue.pop(_next(queue, finished.pop() if finished else None, {unit.case for unit in under_way.values()}))
                 try:
-                    future = pool.submit(_work, queue[0], store)
+                    future = pool.submit(_work, unit, store)
                 except BrokenProcessPool:
-                    lost.append(queue.pop(0))
+                    lost.append(unit)
                     break
-                tell(Event(queue[0], "started"))
-                under_way[future] = queue.pop(0)
+                tell(Event(unit, "started"))
+                under_way[future] = unit
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 unit = under_way.pop(future)
+                finished.append(unit.case)
                 try:
                     yield future.result()
                 except BrokenProcessPool:
@@ -252,6 +261,17 @@ def _in_pool(
         raise
     pool.shutdown()
     return queue, lost
+
+
+def _next(queue: Sequence[UnitLike], own: str | None, others: set[str]) -> int:
+    """Place of the unit for a process that has the case ``own`` at hand: of that case, else of one that no other has, else the first."""
+    for place, unit in enumerate(queue):
+        if unit.case == own:
+            return place
+    for place, unit in enumerate(queue):
+        if unit.case not in others:
+            return place
+    return 0
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

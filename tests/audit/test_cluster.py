@@ -31,6 +31,7 @@ class Unit:
     key: str
     act: str = ""
     marker: str = ""
+    case: str = ""
 
     @property
     def label(self):

@@ -25,6 +25,7 @@ from stabtest.findings.records import QualityRow
 class Unit:
     key: str
     act: str = ""
+    case: str = ""
 
     @property
     def label(self):
@@ -47,6 +48,7 @@ def make():
 @dataclass(frozen=True)
 class Unit:
     key: str
+    case: str = ""
 
     @property
     def label(self) -> str:
@@ -97,6 +99,22 @@ def test_networks_are_not_loaded_when_everything_is_there(tmp_path):
     store = Store(tmp_path)
     run_units(UNITS, Counter(), store)
     run_units(UNITS, lambda: pytest.fail("loaded"), store)
+
+
+def test_a_process_is_given_units_of_its_own_case(tmp_path, helper):
+    units = [helper.Unit(f"{case}{number}", "sleep", case) for case in "pqrs" for number in range(3)]
+    store = Store(tmp_path / "units")
+    run_units(units, helper.make, store, workers=2)
+    by_case = {case: {store.get(unit.key).rows[0].method for unit in units if unit.case == case} for case in "pqrs"}
+    assert all(len(processes) == 1 for processes in by_case.values())
+    assert len(set.union(*by_case.values())) == 2
+
+
+def test_the_last_case_is_shared_out(tmp_path, helper):
+    units = [helper.Unit(f"p{number}", "sleep", "p") for number in range(6)]
+    store = Store(tmp_path / "units")
+    run_units(units, helper.make, store, workers=2)
+    assert len({store.get(unit.key).rows[0].method for unit in units}) == 2
 
 
 def test_only_a_damaged_unit_is_measured_again(tmp_path):
