@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.zoo_audits.scan import AUDITED, configuration
+from stabtest.report import load_document
 
 WORK = Path("runs/zoo-audits")
 PUBLISHED = Path("reports/zoo")
@@ -69,9 +70,15 @@ def audit(name: str, page: Path) -> bool:
     if status not in DONE:
         print(f"{name}: no report, exit status {status}", flush=True)
         return False
-    for part in ("report.html", "report.json"):
-        shutil.copy2(work / part, page / part)
+    publish(work, page)
     return True
+
+
+def publish(work: Path, page: Path) -> None:
+    """The page whole, and ``report.json`` without its pictures: the page has them, and twice would be much for a repository."""
+    shutil.copy2(work / "report.html", page / "report.html")
+    document = load_document(work / "report.json").model_copy(update={"pictures": []})
+    (page / "report.json").write_text(document.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def write_configuration(name: str, file: Path) -> None:

@@ -62,6 +62,6 @@ def configuration(name: str) -> dict[str, dict[str, Any]]:
         "structure": {"diameters": [4.0, 8.0], "contrasts": [0.2], "sites": 2},
         "sampling": MORE[card["modality"]],
         "noise": {"levels": [1.0, 4.0], "draws": 2},
-        "lipschitz": {"jacobian_steps": 10, "seconds": 30.0},
+        "lipschitz": {"jacobian_steps": 10, "seconds": 10.0},
         "criteria": {"profile": "antun-2020/1"},
     }
