@@ -105,7 +105,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "scaling": Benchmark(
         "What does an audit of many slices cost beside the measuring?",
-        ("--workers 1", "--workers 2 --slices 10 100"),
+        ("--workers 1", "--workers 2 --slices 10 100", "--workers 1 2 --dask 2 --slices 20 --evaluations 3000"),
         "--workers 1 --slices 4",
     ),
     "kill": Benchmark(
