@@ -21,6 +21,7 @@ iteration: H. Bauschke, P. Combettes, *Convex analysis and monotone operator the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ HOLD = 0.25
 
 COLD = 0.05
 """Smallest weight: a step that moves nothing is wasted."""
+
+FEWEST = 10
+"""Passes of a path, however little time there is."""
 
 _JITTER = 1e-6
 
@@ -71,6 +75,7 @@ def floor(
     image: Tensor | None = None,
     steps: int = 100,
     restarts: int = 2,
+    seconds: float | None = None,
     generator: torch.Generator,
 ) -> Floor:
     """Search for the activation pattern with the largest ``||J_D||``.
@@ -85,6 +90,9 @@ def floor(
         Passes for each path.
     restarts
         Random patterns to start from, beside the mean slopes and the image.
+    seconds
+        About how much processor time it may take: fewer passes then, at least `FEWEST` for each path. A shorter search finds less, and what it
+        finds is a floor all the same.
     generator
         Draws directions and patterns.
 
@@ -109,6 +117,10 @@ def floor(
     (2.0, 1.0)
     """
     starts = [("mean slopes", [_mean(gate) for gate in replay.gates])]
+    if seconds is not None:
+        steps = _affordable(
+            replay, starts[0][1], seconds, steps=steps, paths=1 + restarts + (image is not None), generator=generator
+        )
     at_image: float | None = None
     if image is not None:
         starts.append(("image", replay.pattern(_jittered(image[:1], generator))))
@@ -125,6 +137,16 @@ def floor(
         value, best = at_image, (at_image, starts[1][1])
     spent = steps * len(starts) + _share(steps) * (1 if at_image is None else 2)
     return Floor(value, tuple(best[1]), spent, tuple(paths), at_image)
+
+
+def _affordable(
+    replay: LinearReplay, gates: Sequence[Tensor], seconds: float, *, steps: int, paths: int, generator: torch.Generator
+) -> int:
+    """How many passes each path may have: one is timed, and each Lanczos iteration counts as a third of a path."""
+    begin = time.process_time()
+    _evaluate(replay, _direction(replay, generator), gates)
+    one = time.process_time() - begin
+    return steps if one <= 0 else max(FEWEST, min(steps, int(seconds / one / (paths + 2 / 3))))
 
 
 def _climb(replay: LinearReplay, gates: list[Tensor], v: Tensor, *, steps: int) -> tuple[float, list[Tensor]]:

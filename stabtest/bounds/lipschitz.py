@@ -226,7 +226,7 @@ def lipschitz(
             normalised=_normalised(graph, layers),
         )
         if seconds > 0 and not rules:
-            result = replace(result, floor=_floor(graph, example, generator))
+            result = replace(result, floor=_floor(graph, example, seconds, generator))
     result = replace(result, output_at_zero=_at_zero(module, example, constants), input_shape=tuple(example.shape))
     lower = _jacobian_norm(module, example, constants, jacobian_steps, generator)
     return result if lower is None else result.with_lower(lower, f"Jacobian at the example, {jacobian_steps} power iterations")
@@ -240,10 +240,10 @@ def _smaller(module: nn.Module, example: Tensor, constants: Sequence[Any], gener
     return graph if graph.problem is None else None
 
 
-def _floor(graph: Graph, example: Tensor, generator: torch.Generator) -> float | None:
+def _floor(graph: Graph, example: Tensor, seconds: float, generator: torch.Generator) -> float | None:
     """The largest norm of a Jacobian that was found over all activation patterns."""
     try:
-        return floor(linear_replay(tied(graph)), image=example, generator=generator).value
+        return floor(linear_replay(tied(graph)), image=example, seconds=seconds, generator=generator).value
     except BoundsError:
         return None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from reconstructors.unet import UNet
-from stabtest.bounds.floor import floor
+from stabtest.bounds.floor import FEWEST, floor
 from stabtest.bounds.graph import trace
 from stabtest.bounds.linear import linear_replay
 
@@ -120,3 +120,18 @@ def test_it_is_no_lower_bound_of_the_network():
 def test_a_network_that_ignores_its_input():
     network = dense(torch.ones(3, 2), torch.zeros(1, 3))
     assert search(network, torch.ones(1, 2, dtype=torch.float64), image=torch.ones(1, 2)).value == 0.0
+
+
+def test_without_time_each_path_has_the_fewest_passes_and_the_floor_is_one_all_the_same():
+    torch.manual_seed(0)
+    first, second = torch.randn(6, 3, dtype=torch.float64), torch.randn(2, 6, dtype=torch.float64)
+    x = torch.randn(1, 3, dtype=torch.float64)
+    hasty = search(dense(first, second), x, image=x, seconds=0.0)
+    assert hasty.evaluations == FEWEST * 4 + 2 * (FEWEST // 3)  # the mean, the image and two random patterns; two norms
+    assert 0 < hasty.value <= by_enumeration(first, second) * (1 + 1e-9)
+
+
+def test_with_time_enough_nothing_is_cut_short():
+    x = torch.ones(1, 3, dtype=torch.float64)
+    network = dense(torch.eye(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64))
+    assert search(network, x, seconds=1e6).evaluations == search(network, x).evaluations
