@@ -13,6 +13,9 @@ from stabtest.findings.document import Document
 from stabtest.findings.verdicts import Finding
 from stabtest.report.document_io import HTML_NAME, load_document
 
+WIDEST = 8
+"""Audits in the columns of one table."""
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -67,6 +70,33 @@ def read_audits(folders: Sequence[Path], *, page: Path) -> list[Audit]:
     documents = [load_document(place) for place in places]
     names = _names([_tested(document) for document in documents], real)
     return [Audit(name, document, _link(at, page)) for name, document, at in zip(names, documents, real)]
+
+
+def by_scan(audits: Sequence[Audit]) -> list[tuple[str, list[Audit]]]:
+    """All together where a table holds them; else those of one scan together, in groups that a table holds.
+
+    Returns
+    -------
+    list of (str, list of Audit)
+        What the scan is, and the audits of it, in their order.
+    """
+    if len(audits) <= WIDEST:
+        return [("", list(audits))]
+    found: dict[str, list[Audit]] = {}
+    for audit in audits:
+        found.setdefault(_scan(audit.document), []).append(audit)
+    return [
+        (scan, members[start : start + WIDEST]) for scan, members in found.items() for start in range(0, len(members), WIDEST)
+    ]
+
+
+def _scan(document: Document) -> str:
+    """The forward model on one line, and whether its measurements are real."""
+    facts = dict(document.operator)
+    kind, height, width = facts.pop("kind", document.modality), facts.pop("height", None), facts.pop("width", None)
+    size = [] if height is None or width is None else [f"{height} × {width}"]
+    more = [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in facts.items()]
+    return ", ".join([f"{kind}", *size, *more, "simulated" if document.data.simulated else "real measurements"])
 
 
 def _tested(document: Document) -> str:

@@ -11,7 +11,7 @@ from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings.verdicts import Finding, Verdict
 from stabtest.report import tables
 from stabtest.report.blocks import Block, Cell, FigureRow, Page, Paragraph, Section, Table
-from stabtest.report.comparison.audits import Audit
+from stabtest.report.comparison.audits import WIDEST, Audit, by_scan
 from stabtest.report.comparison.figures import brackets, damage_table, figures
 from stabtest.report.comparison.protocols import UNKNOWN, Difference, differences, touching, unrecorded
 from stabtest.report.document_io import replace_file
@@ -56,7 +56,7 @@ def comparison(audits: Sequence[Audit], *, title: str = TITLE) -> Page:
     found = differences(audits)
     sections = (
         Section(1, "summary", "Audits", _overview(audits, found)),
-        Section(2, "statistics", "Statistics", _statistics(audits, found)),
+        Section(2, "statistics", "Statistics", _statistics(audits)),
         Section(3, "figures", "Worst case", _figures(audits)),
         Section(4, "verdicts", "Verdicts", _verdicts(audits)),
         Section(5, "protocols", "Protocols", _protocols(audits, found)),
@@ -118,19 +118,23 @@ def _tally(audit: Audit) -> str:
     return ", ".join(f"{n} {verdict.value}" for verdict, n in counts if n)
 
 
-def _statistics(audits: Sequence[Audit], found: Sequence[Difference]) -> tuple[Block, ...]:
+def _statistics(audits: Sequence[Audit]) -> tuple[Block, ...]:
     intro = Paragraph(
         "Estimate with its one-sided 95 % bounds in brackets, clustered by patient; a dot stands for a bound that cannot be had. “Protocol” "
         "says whether the settings that the statistic depends on are the same in all audits that have it, or how many differ.",
         "method",
     )
-    tested = [audit.tested for audit in audits]
-    references = [audit.reference for audit in audits]
-    return (
-        intro,
-        _side_by_side(audits, tested, found, "comparison-table", "Item under test", folded=False),
-        _side_by_side(audits, references, found, "references-table", "Reference methods", folded=True),
-    )
+    blocks: list[Block] = [intro]
+    groups = by_scan(audits)
+    for index, (scan, members) in enumerate(groups):
+        found = differences(members)
+        end, of = ("", "") if len(groups) == 1 else (f"-{index + 1}", f", {scan}")
+        tested, references = [audit.tested for audit in members], [audit.reference for audit in members]
+        blocks += [
+            _side_by_side(members, tested, found, f"comparison-table{end}", f"Item under test{of}", folded=False),
+            _side_by_side(members, references, found, f"references-table{end}", f"Reference methods{of}", folded=True),
+        ]
+    return tuple(blocks)
 
 
 def _side_by_side(
@@ -213,11 +217,15 @@ def _verdicts(audits: Sequence[Audit]) -> tuple[Block, ...]:
 
 
 def _protocols(audits: Sequence[Audit], found: Sequence[Difference]) -> tuple[Block, ...]:
-    rows = tuple(
-        (tables.text(each.key, code=True), *(tables.text(_short(value), code=value != UNKNOWN) for value in each.values))
-        for each in found
-    )
-    heads = ("Setting", *(audit.name for audit in audits))
+    if len(audits) > WIDEST:
+        heads = ("Setting", "Value", "Audits")
+        rows = tuple(row for each in found for row in _by_value(each, audits))
+    else:
+        heads = ("Setting", *(audit.name for audit in audits))
+        rows = tuple(
+            (tables.text(each.key, code=True), *(tables.text(_short(value), code=value != UNKNOWN) for value in each.values))
+            for each in found
+        )
     blocks: list[Block] = [
         Table("protocols-table", "Settings that differ", heads, rows, empty="None: all audits followed one protocol."),
         Paragraph(
@@ -235,6 +243,21 @@ def _protocols(audits: Sequence[Audit], found: Sequence[Difference]) -> tuple[Bl
             )
         )
     return tuple(blocks)
+
+
+def _by_value(difference: Difference, audits: Sequence[Audit]) -> list[tuple[Cell, ...]]:
+    """A row for each value of a setting, with the audits that have it."""
+    having: dict[str, list[str]] = {}
+    for audit, value in zip(audits, difference.values):
+        having.setdefault(value, []).append(audit.name)
+    return [
+        (
+            tables.text(difference.key, code=True),
+            tables.text(_short(value), code=value != UNKNOWN),
+            tables.text(", ".join(names)),
+        )
+        for value, names in having.items()
+    ]
 
 
 def _short(value: str) -> str:

@@ -9,7 +9,7 @@ from stabtest.errors import AuditError, DataError
 from stabtest.findings.records import Interval
 from stabtest.report import write_report
 from stabtest.report.comparison import Audit, comparison, read_audits, require_one_protocol, write_comparison
-from stabtest.report.comparison.audits import _names
+from stabtest.report.comparison.audits import _names, by_scan
 from stabtest.report.comparison.figures import figures, groups
 from stabtest.report.comparison.protocols import differences, touching, unrecorded
 from stabtest.report.numbers import read
@@ -254,3 +254,26 @@ def test_a_published_schema_is_not_needed_to_read_an_older_document(folders, tmp
     old["schema_version"] = 1
     file.write_text(json.dumps(old))
     assert len(read_audits(folders, page=tmp_path / "x.html")) == 2
+
+
+def many_audits(small):
+    """Nine audits of one scan, each with another budget, and one of another scan."""
+    alike = [
+        Audit(f"net {n}", configured(small, worst_case={"evaluations": n}).model_copy(update={"id": f"a{n}"})) for n in range(9)
+    ]
+    elsewhere = small.model_copy(update={"operator": {"kind": "Radon", "height": 8, "width": 8}, "id": "ct"})
+    return [*alike, Audit("ct", configured(elsewhere, worst_case={"evaluations": 3}))]
+
+
+def test_many_audits_stand_with_those_of_their_scan_in_tables_that_can_be_read(small):
+    grouped = by_scan(many_audits(small))
+    assert [[audit.name for audit in members] for _, members in grouped] == [[f"net {n}" for n in range(8)], ["net 8"], ["ct"]]
+    assert grouped[2][0].startswith("Radon, 8 × 8")
+
+
+def test_of_many_audits_each_value_of_a_setting_has_a_row(small):
+    text = render_page(comparison(many_audits(small)))
+    table = text[text.index('id="protocols-table"') :].partition("</table>")[0]
+    assert table.count("worst_case.evaluations") == 9
+    assert "net 3, ct" in table
+    assert all(f'id="comparison-table-{n}"' in text for n in (1, 2, 3))
