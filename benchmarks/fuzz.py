@@ -557,7 +557,14 @@ def _batch(name: str, seed: int, write: int) -> None:
             fuzz(name, examples=BATCH, folder=Path(folder), seed=seed, seen=seen)
         except BaseException:
             fell = traceback.format_exc()
-    os.write(write, json.dumps({"seen": seen, "fell": fell[-3000:]}).encode())
+    os.write(write, json.dumps({"seen": seen, "fell": shortened(fell)}).encode())
+
+
+def shortened(text: str, *, lines: int = 60, width: int = 400) -> str:
+    """The end of a traceback with what was raised and the start of the example, which can be thousands of bytes on a line."""
+    return "\n".join(
+        line if len(line) <= width else f"{line[:width]} … ({len(line)} characters)" for line in text.splitlines()[-lines:]
+    )
 
 
 def in_process(name: str, seed: int) -> tuple[Counter[str], str]:

@@ -222,6 +222,8 @@ def _question_angles(rows: Array, angles: Array, found: Axis, notes: list[str]) 
     step = abs(span) / (len(angles) - 1)
     if not 0.25 * step < 180.0 - abs(span) < 1.75 * step:
         return
+    if not found.total_variation > 0:  # nothing in the image to tell by
+        return
     stretched = angles[0] + (angles - angles[0]) * (180.0 / abs(span))
     other = find_axis(rows[:-1], stretched[:-1])
     gain = 1.0 - other.total_variation / found.total_variation

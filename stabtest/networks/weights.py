@@ -9,6 +9,7 @@ is refused, with the names that it would have imported.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +178,7 @@ def _names_in(path: Path) -> list[str]:
                 if member.endswith("data.pkl")
                 for name in imported_names(archive.read(member))
             ]
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, zlib.error):  # RuntimeError: an encrypted member
         return []
 
 

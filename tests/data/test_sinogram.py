@@ -15,6 +15,7 @@ from stabtest.data import read_data_exchange
 from stabtest.data.axis import centre_of_mass, find_axis
 from stabtest.data.bins import rebin, select_views
 from stabtest.data.exchange import line_integrals
+from stabtest.data.sinogram import _question_angles
 from stabtest.errors import DataError
 from stabtest.operators import Radon
 from stabtest.phantoms import chest, ellipses
@@ -154,6 +155,14 @@ def test_wrong_angles_are_questioned_and_right_ones_are_not(tmp_path):
     rows, right = scan(79.5, last=178.0)
     data = read_data_exchange(write(tmp_path / "t.h5", rows, right), size=32)
     assert not any("instead of" in note for note in data.notes)
+
+
+def test_angles_of_a_scan_without_variation_are_not_questioned():
+    rows, angles, notes = np.full((VIEWS, PIXELS), 1e-200), np.linspace(0.0, 178.0, VIEWS), []
+    found = find_axis(rows, angles)
+    assert found.total_variation == 0  # the squares underflow
+    _question_angles(rows, angles, found, notes)
+    assert notes == []
 
 
 def test_limited_angle_is_noted(tmp_path):

@@ -274,6 +274,6 @@ def test_many_audits_stand_with_those_of_their_scan_in_tables_that_can_be_read(s
 def test_of_many_audits_each_value_of_a_setting_has_a_row(small):
     text = render_page(comparison(many_audits(small)))
     table = text[text.index('id="protocols-table"') :].partition("</table>")[0]
-    assert table.count("worst_case.evaluations") == 9
+    assert table.replace("<wbr>", "").count("worst_case.evaluations") == 9
     assert "net 3, ct" in table
     assert all(f'id="comparison-table-{n}"' in text for n in (1, 2, 3))
