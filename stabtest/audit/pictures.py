@@ -4,14 +4,15 @@ Shown are the worst, the median and a random case of the method under test (by t
 there was no search; drawn by the SHA-256 of the audit's id), the same cases for every method; of missed lesions also the case in which the
 method under test showed least. All other pictures lie beside the report (`stabtest.audit.sidecar`).
 Of these the report takes the whole panels (all methods at one radius, detail or number of samples) that fit into ``[audit] pictures_mb``: the
-worst case first, and of a case the first panel of every section, then the second of every section, and so on. The random case gives way first,
-then the median.
+worst case first, and of a case the first panel of every section (of the largest radius, where there are several), then the second of every
+section, and so on. The random case gives way first, then the median.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from stabtest.audit.plan import Plan, Unit
 from stabtest.audit.store import Result, Store
@@ -19,6 +20,8 @@ from stabtest.findings import Picture
 from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.findings.records import QualityRow, WorstCaseRow
 
+Panel = tuple[str, str, str]
+"""Case, section, and what the pictures share beside."""
 _SECTIONS = ("quality", "worst_case", "structure", "missed_lesion", "sampling", "kernel")
 
 
@@ -37,7 +40,7 @@ def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Resu
     list of Picture, list of str
         The pictures, each id once, and a note where some were left out for size.
     """
-    panels: dict[tuple[str, str, str], dict[str, Picture]] = {}
+    panels: dict[Panel, dict[str, Picture]] = {}
     tested = plan.subjects[0].method.name
     wanted = [(case, section) for case in representative_cases(results, tested, key=plan.id) for section in _SECTIONS]
     wanted[len(_SECTIONS) : len(_SECTIONS)] = [(case, "missed_lesion") for case in _most_missed(results, tested)]
@@ -63,15 +66,21 @@ def choose_pictures(plan: Plan, store: Store, results: Sequence[tuple[Unit, Resu
     return list(shown.values()), [note] if note else []
 
 
-def _in_turn(panels: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _radius(panel: Mapping[str, Picture]) -> float:
+    """Of a worst case; zero of other pictures."""
+    return max(picture.radius or 0.0 for picture in panel.values())
+
+
+def _in_turn(panels: Mapping[Panel, Mapping[str, Picture]]) -> list[Panel]:
     """Panels by case; of each case the first of every section, then the second of every section: none is shown out by another."""
-    cases, places = dict[str, int](), dict[tuple[str, str], int]()
-    order: list[tuple[int, int, tuple[str, str, str]]] = []
+    sections: dict[str, dict[str, list[Panel]]] = {}
     for panel in panels:
-        case, section, _ = panel
-        place = places[case, section] = places.get((case, section), -1) + 1
-        order.append((cases.setdefault(case, len(cases)), place, panel))
-    return [panel for _, _, panel in sorted(order, key=lambda entry: entry[:2])]
+        sections.setdefault(panel[0], {}).setdefault(panel[1], []).append(panel)
+    order: list[Panel] = []
+    for of_case in sections.values():
+        by_radius = [sorted(group, key=lambda panel: -_radius(panels[panel])) for group in of_case.values()]
+        order += [panel for turn in zip_longest(*by_radius) for panel in turn if panel is not None]
+    return order
 
 
 def _panel(picture: Picture) -> str:
