@@ -251,7 +251,7 @@ RECIPES = {
         Recipe(
             name="pnp-ct",
             **{**_CT, "images": 800, "tv_weights": _TV_CHOSEN_CT},
-            network={"filters": 16, "size": 5, "steps": 10, "iterations": 100},
+            network={"filters": 16, "size": 5, "steps": 10, "iterations": 300},
             steps=1000,
             architecture="plug-and-play",
             takes="measurements+operator",

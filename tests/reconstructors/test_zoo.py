@@ -44,7 +44,7 @@ NETWORKS = [
     "varnet-mri-coils",
     "vn-mri-coils",
 ]
-BEHIND_TV = ("pnp-ct", "unet-mri-spectral")
+BEHIND_TV = ("unet-mri-spectral",)
 """Networks that total variation is ahead of, and whose cards and the zoo's table say so."""
 BESIDE_TV = ("fbpconvnet-ell50-jittered", "pnp-mri")
 """Networks that are ahead of total variation on average, not on every image."""
