@@ -86,6 +86,13 @@ def test_help_names_every_command():
         assert command in result.output
 
 
+def test_the_list_of_commands_has_whole_sentences():
+    """Where a terminal is 80 columns wide."""
+    listed = call("--help").output.partition("Commands:")[2].partition("Exit status")[0]
+    assert "..." not in listed
+    assert len([line for line in listed.splitlines() if line.strip()]) == 12
+
+
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from stabtest.cli import app; from typer.testing import CliRunner; CliRunner().invoke(app, ['--help']);"
@@ -122,6 +129,37 @@ def test_check_runs_the_gates_and_writes_nothing(project):
     assert result.exit_code == 0
     assert "Every gate holds" in result.stdout
     assert listing(project) == before
+    assert [line for line in result.stdout.splitlines() if line.endswith(" ...")] == [
+        "the first case ...",
+        "gates of make ...",
+        "gates of zero-filled ...",
+    ]
+
+
+@pytest.mark.parametrize("out", ["net.py", "net.py/below"])
+def test_a_folder_that_results_cannot_go_to_is_told_before_the_gates(project, out):
+    before = listing(project)
+    result = call("audit", "tiny.toml", "--out", out)
+    assert result.exit_code == 2
+    assert "can be written" in result.stderr
+    assert "--out" in result.stderr
+    assert "gates" not in result.stdout
+    assert listing(project) == before
+
+
+@pytest.mark.parametrize(("command", "kept"), [("check", False), ("audit", True)])
+def test_an_interruption_says_whether_anything_is_kept(project, monkeypatch, command, kept):
+    import stabtest.audit.gates
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stabtest.audit.gates, "run_gates", interrupt)
+    monkeypatch.setattr(stabtest.audit.conduct, "run_gates", interrupt)
+    result = call(command, "tiny.toml")
+    assert result.exit_code == 3
+    assert ("is kept" in result.stderr) == kept
+    assert ("begins again" in result.stderr) == (not kept)
 
 
 def program(project, code):
@@ -280,7 +318,7 @@ def test_report_of_a_damaged_document(project):
 def test_a_defect_is_neither_a_verdict_nor_a_users_mistake(project, monkeypatch):
     import stabtest.audit.gates
 
-    monkeypatch.setattr(stabtest.audit.gates, "run_gates", lambda plan: 1 / 0)
+    monkeypatch.setattr(stabtest.audit.gates, "run_gates", lambda plan, **_: 1 / 0)
     result = call("check", "tiny.toml")
     assert result.exit_code == 70
     assert "defect of the tool" in result.stderr

@@ -7,6 +7,7 @@ change of the criteria in the same folder is a deviation that the report names.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from stabtest.audit.plan import Plan
 from stabtest.audit.sidecar import export_pictures
 from stabtest.audit.store import Store, write_atomically
 from stabtest.audit.witnesses import export_witnesses
-from stabtest.errors import refused
+from stabtest.errors import AuditError, refused
 from stabtest.findings import Document, Verdict
 
 
@@ -71,6 +72,7 @@ def run(
     workers: int = 0,
     scheduler: str | None = None,
     progress: Callable[[Event], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> AuditResult:
     """Run an audit, or go on with one.
 
@@ -86,6 +88,8 @@ def run(
         Address of a Dask scheduler whose workers measure instead (`stabtest.audit.cluster`).
     progress
         Told what happens to each unit.
+    tell
+        Told what is done before the first unit.
 
     Returns
     -------
@@ -100,8 +104,9 @@ def run(
         If interrupted; run it again to go on.
     """
     out = Path(out_dir)
+    require_writable(out)
     with one_thread():
-        gates = run_gates(plan)
+        gates = run_gates(plan, tell=tell)
         store = Store(out / "units")
         store.sweep()
         frozen = freeze_criteria(plan, out)
@@ -130,6 +135,24 @@ def one_thread() -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def require_writable(out: Path) -> None:
+    """Refuse a folder that results cannot go to before minutes are spent on the gates. Nothing is written.
+
+    Raises
+    ------
+    AuditError
+        If there is a file of that name or above it, or the folder may not be written.
+    """
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists() or place.is_symlink())
+    if not there.is_dir():
+        came = "a file" if there == out.absolute() else f"{there}, which is a file"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        came = f"{there}, which may not be written"
+    else:
+        return
+    raise AuditError(str(out), expected="a folder that can be written", came=came, remedy="choose another: --out")
 
 
 def freeze_criteria(plan: Plan, out: Path) -> Frozen:

@@ -6,6 +6,8 @@ and a failed one makes the findings of its method INVALID.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from stabtest.audit.cases import case_names, check_case, make_case
@@ -23,13 +25,15 @@ from stabtest.operators.examine import LIMITS
 from stabtest.stability.cases import Case
 
 
-def run_gates(plan: Plan) -> list[Gate]:
+def run_gates(plan: Plan, *, tell: Callable[[str], None] | None = None) -> list[Gate]:
     """Check every method on the first case, and read all real data once.
 
     Parameters
     ----------
     plan
         From `stabtest.audit.make_plan`.
+    tell
+        Is told what is done next: gates of slow methods take minutes.
 
     Returns
     -------
@@ -42,11 +46,16 @@ def run_gates(plan: Plan) -> list[Gate]:
         If the data or the list of the training cannot be read, the operator's adjoint is not one, or a method does not give finite images of
         the right shape.
     """
+    tell = tell or (lambda what: None)
+    tell("the first case")
     case = to_device(make_case(plan.config, 0), plan.here)
-    for index in range(1, 0 if plan.config.data.kind == "phantom" else len(case_names(plan.config))):
+    last = 0 if plan.config.data.kind == "phantom" else len(case_names(plan.config))
+    for index in range(1, last):
+        tell(f"reading case {index + 1} of {last}")
         check_case(plan.config, index)  # a damaged file is found now and not after hours
     gates: list[Gate] = _own_operator(plan, case)
     for subject in plan.subjects:
+        tell(f"gates of {subject.method.name}")
         own = _gates_of(plan, subject.method.name, case)
         require(own)
         broken = next((gate for gate in own if gate.subject != subject.method.name and not gate.passed), None)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Annotated, ParamSpec
 
@@ -49,7 +49,7 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
             typer.echo(f"stabtest: {error}", err=True)
             status = WRONG
         except KeyboardInterrupt:
-            typer.echo("stabtest: interrupted; what is done is kept, the same command goes on from there", err=True)
+            typer.echo(f"stabtest: interrupted; {_kept(command.__name__, kwargs)}", err=True)
             status = INCOMPLETE
         except BrokenPipeError:
             # Whoever read the output has stopped ('| head'); the interpreter must not try to flush into it again at its end.
@@ -63,6 +63,13 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
 
     run.__annotations__["return"] = None
     return run
+
+
+def _kept(command: str, options: Mapping[str, object]) -> str:
+    """What an interruption leaves behind: only these commands store pieces that the next run finds."""
+    if command in ("audit", "demo") or (command == "bound" and options.get("out") is not None):
+        return "what is done is kept, the same command goes on from there"
+    return "the same command begins again"
 
 
 def _terminate_as_interrupt() -> None:

@@ -28,7 +28,7 @@ def demo(
     workers: Workers = 2,
     debug: Debug = False,
 ) -> int:
-    """Audit the shipped MRI and the shipped CT network on simulated data and write both reports."""
+    """Audit the shipped MRI and CT networks on simulated data. Writes a report of each."""
     from stabtest.audit import load_config, make_plan
 
     folder = Path(__file__).resolve().parents[1] / "audit" / "demo"
@@ -42,14 +42,15 @@ def demo(
 
 @guarded
 def check(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> int:
-    """Load network and data and run the gates: shapes, adjoint, gradient, determinism, accuracy. No search."""
+    """Load network and data and run the gates. They are shapes, adjoint, gradient, determinism, accuracy; no search."""
     from stabtest.audit.conduct import one_thread
     from stabtest.audit.gates import run_gates
+    from stabtest.cli.progress import naming
     from stabtest.cli.tables import print_gates
 
     plan = plan_from(config, device=device, seed=None, command=f"stabtest check {config.name}")
-    with one_thread():
-        gates = run_gates(plan)
+    with one_thread(), naming(open_console()) as tell:
+        gates = run_gates(plan, tell=tell)
     print_gates(gates, open_console())
     # A program has no gradient and is not expected to; of a network in PyTorch it is a mistake that should be mended.
     program = plan.config.network.command is not None
@@ -78,7 +79,7 @@ def audit(
     strict: Strict = False,
     debug: Debug = False,
 ) -> int:
-    """Run an audit, or go on with one, and write report.json and report.html."""
+    """Run an audit, or go on with one, and write the report."""
     out = out or Path(f"{config.stem}-audit")
     clear(junit, summary, read=(config, out / "report.json", out / "report.html"))
     command = f"stabtest audit {config.name}" + (f" --seed {seed}" if seed is not None else "")
@@ -115,7 +116,7 @@ def bound(
     device: Device = "cpu",
     debug: Debug = False,
 ) -> int:
-    """Print the layer table, the upper bounds and the bracket of the Lipschitz constant."""
+    """Print the layer table and the brackets of Lipschitz constants."""
     from stabtest.audit.bound import lipschitz_section, write_section
     from stabtest.cli.progress import bounding
     from stabtest.cli.tables import print_bound
@@ -140,7 +141,7 @@ def _audit(plan: Plan, out: Path, workers: int, scheduler: str | None = None) ->
     console = open_console()
     console.print(f"{plan.config.audit.title}: {len(plan.units)} units, results in {out}", highlight=False, soft_wrap=True)
     with shown(plan.units, console=console, workers=workers) as progress:
-        result = run(plan, out, workers=workers, scheduler=scheduler, progress=progress)
+        result = run(plan, out, workers=workers, scheduler=scheduler, progress=progress, tell=progress.tell)
     paths = write_report(result.document, out)
     print_summary(result.document, console)
     typer.echo(f"{paths.html}\n{paths.json}")

@@ -27,7 +27,7 @@ def report(
     strict: Strict = False,
     debug: Debug = False,
 ) -> int:
-    """Render the report again from report.json, with other criteria if given."""
+    """Render the report again, with other criteria if given. It is made from report.json alone."""
     from stabtest.audit.rejudge import rejudge, rejudge_by_profile
     from stabtest.cli.tables import print_summary
     from stabtest.report import load_document, write_report
@@ -62,7 +62,7 @@ def compare(
     ] = False,
     debug: Debug = False,
 ) -> int:
-    """Put several audits side by side in one page: statistics, curves, verdicts, and where their protocols differ."""
+    """Put several audits side by side in one page. It has statistics, curves, verdicts, and where their protocols differ."""
     from stabtest.cli.tables import print_comparison
     from stabtest.report.comparison import read_audits, require_one_protocol, write_comparison
 

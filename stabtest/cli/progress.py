@@ -1,4 +1,4 @@
-"""How far an audit is, with the time left: a bar in a terminal, one line a unit elsewhere.
+"""How far an audit is, with the time left: a bar in a terminal, one line a unit elsewhere. What comes before the first unit is named too.
 
 Units differ by orders of magnitude, so that their number says little. The time of a unit that is still to come is the mean of
 those of its kind (same test and method) that are done, failing that of its test; of one that is under way, what its own
@@ -11,10 +11,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from stabtest.audit.engine import Event
@@ -82,7 +83,7 @@ class TimeLeft:
 
 
 @contextmanager
-def shown(units: Sequence[Unit], *, console: Console, workers: int = 1) -> Generator[Callable[[Event], None]]:
+def shown(units: Sequence[Unit], *, console: Console, workers: int = 1) -> Generator[_Bars | _Lines]:
     """Show progress while the block runs.
 
     Parameters
@@ -97,7 +98,7 @@ def shown(units: Sequence[Unit], *, console: Console, workers: int = 1) -> Gener
     Yields
     ------
     callable
-        To be given to `stabtest.audit.run`.
+        To be given to `stabtest.audit.run` as ``progress``; its ``tell`` is told what comes before the units.
     """
     left = TimeLeft(units, workers=workers)
     if console.is_terminal:
@@ -114,21 +115,54 @@ def shown(units: Sequence[Unit], *, console: Console, workers: int = 1) -> Gener
 
 
 @contextmanager
-def bounding(console: Console) -> Generator[Callable[[str, int, int], None] | None]:
-    """Show in a terminal how far the slowest of the upper bounds is.
+def naming(console: Console) -> Generator[Callable[[str], None]]:
+    """Name what is being done: beside a moving bar and the time in a terminal, a line each elsewhere.
 
     Parameters
     ----------
     console
-        Where it is shown; nothing is shown where it is no terminal.
+        Where it is shown.
 
     Yields
     ------
-    callable or None
+    callable
+        Is given the words.
+    """
+    if not console.is_terminal:
+        yield partial(_say, console)
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+        yield lambda words: bars.update(task, description=words)
+
+
+def _say(console: Console, words: str) -> None:
+    console.print(f"{words} ...", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def bounding(console: Console) -> Generator[Callable[[str, int, int], None]]:
+    """Show how far the slowest of the upper bounds is: a bar in a terminal, a line for each bound elsewhere.
+
+    Parameters
+    ----------
+    console
+        Where it is shown.
+
+    Yields
+    ------
+    callable
         ``(what, done, planned)``.
     """
     if not console.is_terminal:
-        yield None
+        said: set[str] = set()
+
+        def say(what: str, done: int, planned: int) -> None:
+            if what not in said:
+                said.add(what)
+                _say(console, what)
+
+        yield say
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
     with Progress(*columns, console=console, transient=True) as bars:
@@ -145,8 +179,12 @@ class _Bars:
 
     def __init__(self, bars: Progress, left: TimeLeft, total: int) -> None:
         self._bars, self._left, self._total, self._count = bars, left, total, 0
-        self._task = bars.add_task("starting", total=1.0, done=f"0/{total}", left="")
+        self._task = bars.add_task("starting", total=None, done=f"0/{total}", left="")  # the bar moves while nothing is known
         self._shown = 0.0
+
+    def tell(self, words: str) -> None:
+        """What is done before the first unit."""
+        self._bars.update(self._task, description=words)
 
     def __call__(self, event: Event) -> None:
         self._left.see(event)
@@ -157,7 +195,7 @@ class _Bars:
         self._shown = time.monotonic()
         words = event.unit.label + (f" {event.share:.0%}" if event.state == "step" else "")
         done, left = f"{self._count}/{self._total}", words_for(self._left.seconds())
-        self._bars.update(self._task, description=words, completed=self._completed(), done=done, left=left)
+        self._bars.update(self._task, description=words, total=1.0, completed=self._completed(), done=done, left=left)
 
     def _completed(self) -> float:
         share = self._left.share()
@@ -169,6 +207,10 @@ class _Lines:
 
     def __init__(self, console: Console, left: TimeLeft, total: int) -> None:
         self._console, self._left, self._total, self._count = console, left, total, 0
+
+    def tell(self, words: str) -> None:
+        """What is done before the first unit."""
+        _say(self._console, words)
 
     def __call__(self, event: Event) -> None:
         self._left.see(event)

@@ -23,7 +23,7 @@ def replay(
     device: Device = "cpu",
     debug: Debug = False,
 ) -> int:
-    """Put a stored witness into the network of a configuration and its reference method. No search."""
+    """Put a stored witness into the methods of a configuration. These are its network and its reference method; no search."""
     from stabtest.audit import load_config
     from stabtest.audit.conduct import one_thread
     from stabtest.audit.subject import load_subjects
@@ -50,7 +50,7 @@ def export(
     device: Device = "cpu",
     debug: Debug = False,
 ) -> int:
-    """Write truths and reconstructions, and images with and without lesions, as MetaImage (.mhd, .raw) for other programs."""
+    """Write truths and reconstructions for other programs. As MetaImage (.mhd, .raw); with --observers also images with and without lesions."""
     from stabtest.audit import load_config
     from stabtest.audit.conduct import one_thread
     from stabtest.audit.export import export_images

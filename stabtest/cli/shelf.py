@@ -33,7 +33,7 @@ def init(
 
 @guarded
 def schema(debug: Debug = False) -> int:
-    """Print the JSON Schema of stabtest.toml, for editors that complete and check as one types."""
+    """Print the JSON Schema of stabtest.toml. Editors complete and check by it as one types."""
     import json
 
     from stabtest.audit import config_schema
@@ -47,7 +47,7 @@ def profiles(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print the criteria of this one.")] = None,
     debug: Debug = False,
 ) -> int:
-    """List the criteria that ship under a name, or print those of one with the reason for each limit."""
+    """List the criteria that ship, or print those of one name. With the reason for each limit."""
     from stabtest.audit import profiles as shelf
 
     if name is None:
