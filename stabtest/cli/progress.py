@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stabtest.cli.heartbeat import Heartbeat, beating
+
 if TYPE_CHECKING:
     from stabtest.audit.engine import Event
     from stabtest.audit.plan import Unit
@@ -107,11 +109,13 @@ def shown(units: Sequence[Unit], *, console: Console, workers: int = 1) -> Gener
             BarColumn(),
             TextColumn("{task.fields[done]}"),
             TextColumn("{task.fields[left]}"),
+            TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True) as bars:
             yield _Bars(bars, left, len(units))
     else:
-        yield _Lines(console, left, len(units))
+        with beating(partial(_line, console)) as beat:
+            yield _Lines(beat, left, len(units))
 
 
 @contextmanager
@@ -129,15 +133,33 @@ def naming(console: Console) -> Generator[Callable[[str], None]]:
         Is given the words.
     """
     if not console.is_terminal:
-        yield partial(_say, console)
+        with beating(partial(_line, console)) as beat:
+            yield _Doing(beat)
         return
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bars:
         task = bars.add_task("starting", total=None)
         yield lambda words: bars.update(task, description=words)
 
 
-def _say(console: Console, words: str) -> None:
-    console.print(f"{words} ...", markup=False, highlight=False, soft_wrap=True)
+def _line(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Doing:
+    """One line for each thing that is begun; the one before is done then."""
+
+    def __init__(self, beat: Heartbeat) -> None:
+        self._beat, self._now = beat, ""
+
+    def __call__(self, words: str) -> None:
+        self._beat.ended(self._now)
+        self._now = words
+        self._beat.say(f"{words} ...")
+        self._beat.began(words)
+
+    def done(self) -> None:
+        """Nothing follows."""
+        self._beat.ended(self._now)
 
 
 @contextmanager
@@ -155,14 +177,15 @@ def bounding(console: Console) -> Generator[Callable[[str, int, int], None]]:
         ``(what, done, planned)``.
     """
     if not console.is_terminal:
-        said: set[str] = set()
+        with beating(partial(_line, console)) as beat:
+            said, doing = set[str](), _Doing(beat)
 
-        def say(what: str, done: int, planned: int) -> None:
-            if what not in said:
-                said.add(what)
-                _say(console, what)
+            def say(what: str, done: int, planned: int) -> None:
+                if what not in said:
+                    said.add(what)
+                    doing(what)
 
-        yield say
+            yield say
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
     with Progress(*columns, console=console, transient=True) as bars:
@@ -205,22 +228,24 @@ class _Bars:
 class _Lines:
     """One line for each unit."""
 
-    def __init__(self, console: Console, left: TimeLeft, total: int) -> None:
-        self._console, self._left, self._total, self._count = console, left, total, 0
-
-    def tell(self, words: str) -> None:
-        """What is done before the first unit."""
-        _say(self._console, words)
+    def __init__(self, beat: Heartbeat, left: TimeLeft, total: int) -> None:
+        self._beat, self._left, self._total, self._count = beat, left, total, 0
+        self.tell = _Doing(beat)
+        """Is told what is done before the first unit."""
 
     def __call__(self, event: Event) -> None:
+        self.tell.done()
         self._left.see(event)
+        if event.state == "started":
+            self._beat.began(event.unit.label)
         if event.state not in ("finished", "resumed", "failed"):
             return
         self._count += 1
+        self._beat.ended(event.unit.label)
         how = {"finished": f"{event.seconds:.1f} s", "resumed": "found", "failed": f"FAILED: {event.error}"}[event.state]
         left = words_for(self._left.seconds()) if self._count < self._total else ""
         line = f"[{self._count}/{self._total}] {event.unit.label}: {how}" + (f", {left}" if left else "")
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._beat.say(line)
 
 
 def words_for(seconds: float | None) -> str:

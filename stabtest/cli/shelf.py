@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -75,15 +76,26 @@ def zoo(
     if name is None:
         from stabtest.cli.tables import zoo_line
 
-        typer.echo(f"{'NAME':22s} {'SIZE':>5s} {'PARAMETERS':>11s} {'PSNR (TV), DB':>14s}  WHAT")
-        for each in reconstructors.names():
-            typer.echo(zoo_line(each, _card(each)))
+        names = reconstructors.names()
+        width = max(map(len, names))
+        typer.echo(f"{'NAME':{width}s} {'SIZE':>5s} {'PARAMETERS':>11s} {'PSNR (TV), DB':>14s}  WHAT")
+        for each in names:
+            typer.echo(zoo_line(each, _card(each), width=width))
         return 0
     reconstructors.load(name)  # names the nearest where there is none
-    for key, value in _card(name).items():
+    for key, value in _entries(_card(name)):
         if key != "loss_curve":
             typer.echo(f"{key}: {value}")
     return 0
+
+
+def _entries(card: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Entry by entry, those of tables as ``table.key``, as the report prints a card."""
+    for key, value in card.items():
+        if isinstance(value, dict):
+            yield from _entries(cast("dict[str, Any]", value), f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _card(name: str) -> dict[str, Any]:

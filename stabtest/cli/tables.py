@@ -15,6 +15,7 @@ from stabtest.findings.records import Gate
 from stabtest.findings.statistic_names import STATISTICS
 from stabtest.report.comparison import Audit
 from stabtest.report.comparison.protocols import differences, touching
+from stabtest.report.verdict_words import judged
 
 _STYLE = {
     Verdict.PASS: "bold green",
@@ -37,8 +38,17 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def zoo_line(name: str, card: Mapping[str, Any]) -> str:
+def zoo_line(name: str, card: Mapping[str, Any], *, width: int = 22) -> str:
     """One reconstructor in a line: name, image size, parameters, held-out PSNR with that of total variation, what it is.
+
+    Parameters
+    ----------
+    name
+        As ``[network] zoo`` takes it.
+    card
+        Of the model.
+    width
+        Of the column of names.
 
     Examples
     --------
@@ -49,7 +59,7 @@ def zoo_line(name: str, card: Mapping[str, Any]) -> str:
     held = card.get("held_out", {}).get("psnr_db")
     score = "-" if held is None else f"{held['network']:.1f} ({held['tv']:.1f})"
     count = "-" if parameters is None else f"{parameters:,}".replace(",", " ")
-    return f"{name:22s} {size or '-':>5} {count:>11s} {score:>14s}  {card.get('description', '')}"
+    return f"{name:{width}s} {size or '-':>5} {count:>11s} {score:>14s}  {card.get('description', '')}"
 
 
 def bounds(finding: Finding) -> str:
@@ -63,12 +73,12 @@ def bounds(finding: Finding) -> str:
 
 
 def print_summary(document: Document, console: Console) -> None:
-    """The closing summary: verdicts on the criteria, then every statistic beside that of the other methods."""
+    """The closing summary: verdicts on the criteria, the gravest first, then every statistic beside that of the other methods."""
     tested = next(item.name for item in document.items if item.role == "under test")
     console.print(Text(f"\n{document.title}: {tested}", style="bold"))
-    judged = [finding for finding in document.findings if finding.criterion is not None]
-    if judged:
-        console.print(_verdicts(judged))
+    under_criteria = judged(document)
+    if under_criteria:
+        console.print(_verdicts(under_criteria))
     else:
         console.print(Text("REPORTED, NO VERDICT: the configuration holds no criterion.", style="yellow"))
     reported = [finding for finding in document.findings if finding.value is not None]
@@ -82,14 +92,14 @@ def print_summary(document: Document, console: Console) -> None:
 
 def _verdicts(findings: Sequence[Finding]) -> Table:
     table = Table(title="Verdicts", title_justify="left")
-    for heading in ("verdict", "statistic", "value", "bounds", "limit", "why"):
+    for heading in ("verdict", "criterion", "statistic", "value", "bounds", "limit", "why"):
         table.add_column(heading, justify="right" if heading in ("value", "limit") else "left")
     for finding in findings:
         criterion = finding.criterion
         assert criterion is not None
         verdict = Text(finding.verdict.value, style=_STYLE[finding.verdict])
-        limit = f"{criterion.rule} {number(criterion.limit)}"
-        table.add_row(verdict, finding.statistic, number(finding.value), bounds(finding), limit, finding.reason)
+        limit = f"{criterion.rule} {number(criterion.limit)}" + (", universal" if criterion.universal else "")
+        table.add_row(verdict, Text(criterion.id), finding.statistic, number(finding.value), bounds(finding), limit, finding.reason)
     return table
 
 
