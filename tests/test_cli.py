@@ -264,6 +264,21 @@ def test_bound_goes_on_from_what_an_earlier_run_has_left(project):
 def test_zoo_lists_and_prints_cards():
     assert "unet-mri" in call("zoo").stdout
     assert "description" in call("zoo", "tv").stdout
+
+
+def test_the_card_of_a_network_ends_with_its_scan_as_a_configuration():
+    import reconstructors
+    from stabtest.audit import parse_config
+
+    stated = 0
+    for name in reconstructors.names():
+        _, _, text = call("zoo", name).stdout.partition("as stabtest.toml:")
+        if text:
+            config, card = parse_config(text), reconstructors.load(name).card
+            assert (config.network.zoo, config.operator.size, config.modality) == (name, card["size"], card["modality"])
+            assert config.data.noise == card["noise_level"]
+            stated += 1
+    assert stated >= 15
     result = call("zoo", "unet-mir")
     assert result.exit_code == 2
     assert "unet-mri" in result.stderr

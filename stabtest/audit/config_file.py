@@ -105,7 +105,7 @@ def parse_config(text: str, *, name: str = "stabtest.toml", base_dir: Path = Pat
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(name, expected="valid TOML", came=_lower(error), remedy=_at_line(error)) from error
+        raise ConfigError(name, expected="valid TOML", came=_lower(error), remedy=_at_line(error, text)) from error
     return parse_table(table, name=name, base_dir=base_dir)
 
 
@@ -293,9 +293,19 @@ def _lower(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _at_line(error: Exception) -> str:
-    line = re.search(r"line \d+", str(error))
-    return f"look at {line[0]}: texts stand in quotes, and each table and key stands there once" if line else "nest less deeply"
+def _at_line(error: Exception, text: str) -> str:
+    """Where to look, and what is usually wrong there."""
+    found = re.search(r"line (\d+)", str(error))
+    if not found:
+        return "nest less deeply"
+    line = [*text.split("\n"), ""][int(found[1]) - 1]
+    if re.search(r'"[^"]*\\', line):
+        usual = "in double quotes a backslash begins a special character: write the path with / or in single quotes"
+    elif re.search(r"=\s*[-+]?\d+,\d", line):
+        usual = "numbers have a point, not a comma: 0.01"
+    else:
+        usual = "texts stand in quotes, and each table and key stands there once"
+    return f"look at {found[0]}: {usual}"
 
 
 def key_name(place: Sequence[int | str]) -> str:

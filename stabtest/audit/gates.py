@@ -7,6 +7,7 @@ and a failed one makes the findings of its method INVALID.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from stabtest.audit.plan import Plan
 from stabtest.audit.privacy import public
 from stabtest.audit.separation import separation, separation_gate
 from stabtest.audit.simulate import derived_seed
-from stabtest.errors import OperatorError
+from stabtest.errors import NetworkError, OperatorError
 from stabtest.findings.records import Gate
 from stabtest.networks.gates import check_network, require
 from stabtest.operators import OwnOperator
@@ -57,13 +58,30 @@ def run_gates(plan: Plan, *, tell: Callable[[str], None] | None = None) -> list[
     for subject in plan.subjects:
         tell(f"gates of {subject.method.name}")
         own = _gates_of(plan, subject.method.name, case)
-        require(own)
+        try:
+            require(own)
+        except NetworkError as error:
+            raise _for_another_scan(plan, subject.item.card) or error from error
         broken = next((gate for gate in own if gate.subject != subject.method.name and not gate.passed), None)
         if broken is not None:
             raise OperatorError(f"{broken.subject}: {broken.name}", expected="an exact adjoint", came=broken.detail)
         gates += [gate for gate in own if gate.subject == subject.method.name or gate not in gates]
     apart = separation_gate(separation(plan.config), plan.subjects[0].method.name)
     return gates if apart is None else [*gates, apart]
+
+
+def _for_another_scan(plan: Plan, card: dict[str, Any] | None) -> NetworkError | None:
+    """What is said of a network of the zoo that does not run since it was made for the other modality."""
+    name, made_for = plan.config.network.zoo, (card or {}).get("modality")
+    if name is None or made_for is None or made_for == plan.config.modality:
+        return None
+    words = {"mri": "MRI", "ct": "CT", "other": "neither MRI nor CT"}
+    return NetworkError(
+        name,
+        expected=f"the scan that it was trained for: {words[made_for]}",
+        came=f"[operator] kind = {plan.config.operator.kind!r}: {words[plan.config.modality]}",
+        remedy=f"stabtest zoo {name} prints the scan as a configuration",
+    )
 
 
 def _own_operator(plan: Plan, case: Case) -> list[Gate]:

@@ -47,6 +47,7 @@ def check(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> i
     from stabtest.audit.gates import run_gates
     from stabtest.cli.progress import naming
     from stabtest.cli.tables import print_gates
+    from stabtest.report.numbers import many
 
     plan = plan_from(config, device=device, seed=None, command=f"stabtest check {config.name}")
     with one_thread(), naming(open_console()) as tell:
@@ -60,7 +61,7 @@ def check(config: ConfigFile, device: Device = "cpu", debug: Debug = False) -> i
     if program:
         typer.echo("A program has no gradient: its worst case is searched by queries alone.")
     if failed:
-        typer.echo(f"stabtest: {len(failed)} gate(s) failed: {', '.join(failed)}", err=True)
+        typer.echo(f"stabtest: {many(len(failed), 'gate')} failed: {', '.join(failed)}", err=True)
         return WRONG
     typer.echo(f"Every{' other' if program else ''} gate holds. The audit has {len(plan.units)} units: stabtest audit {config}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -83,10 +84,45 @@ def zoo(
             typer.echo(zoo_line(each, _card(each), width=width))
         return 0
     reconstructors.load(name)  # names the nearest where there is none
-    for key, value in _entries(_card(name)):
+    card = _card(name)
+    for key, value in _entries(card):
         if key != "loss_curve":
             typer.echo(f"{key}: {value}")
+    lines = configuration_of(name, card)
+    if lines:
+        typer.echo("\nTo audit it on the scan that it was trained for, as stabtest.toml:\n\n" + "\n".join(lines))
     return 0
+
+
+def configuration_of(name: str, card: dict[str, Any]) -> list[str]:
+    """The lines of a configuration with the scan of a model card; none where the card does not say it in full.
+
+    Examples
+    --------
+    >>> card = {"operator": {"kind": "radon", "angles": 50}, "size": 128, "noise_level": 0.02, "training": {"data": "9 chest phantoms"}}
+    >>> print("\\n".join(configuration_of("net", card)))
+    [network]
+    zoo = "net"
+    [operator]
+    kind = "radon"
+    size = 128
+    angles = 50
+    [data]
+    phantom = "chest"
+    noise = 0.02
+    """
+    scan = dict(card.get("operator", {}))
+    phantom = re.match(r"\d+ (\w+) phantoms", str(card.get("training", {}).get("data")))
+    if scan.get("kind") not in ("fourier", "radon", "identity") or phantom is None:
+        return []
+    kind, mask = scan.pop("kind"), scan.pop("mask", None)
+    operator = [f'kind = "{kind}"', f"size = {card['size']}"]
+    if mask is None:
+        operator += [f"{key} = {value}" for key, value in scan.items()]
+    else:
+        operator += [f'mask.kind = "{mask}"', *(f"mask.{key} = {value}" for key, value in scan.items())]
+    data = [f'phantom = "{phantom[1]}"', f"noise = {card['noise_level']}"]
+    return ["[network]", f'zoo = "{name}"', "[operator]", *operator, "[data]", *data]
 
 
 def _entries(card: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

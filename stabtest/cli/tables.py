@@ -15,6 +15,7 @@ from stabtest.findings.records import Gate
 from stabtest.findings.statistic_names import STATISTICS
 from stabtest.report.comparison import Audit
 from stabtest.report.comparison.protocols import differences, touching
+from stabtest.report.numbers import many
 from stabtest.report.verdict_words import judged
 
 _STYLE = {
@@ -105,7 +106,7 @@ def _verdicts(findings: Sequence[Finding]) -> Table:
 
 def _statistics(document: Document, findings: Sequence[Finding], tested: str) -> Table:
     """One row a statistic, one column a method; invalid values are marked."""
-    table = Table(title=f"Measured on {len(document.data.cases)} case(s)", title_justify="left")
+    table = Table(title=f"Measured on {many(len(document.data.cases), 'case')}", title_justify="left")
     table.add_column("statistic")
     methods = [item.name for item in document.items]
     for item in document.items:
@@ -113,10 +114,19 @@ def _statistics(document: Document, findings: Sequence[Finding], tested: str) ->
     shown: dict[str, dict[str, str]] = {}
     for finding in findings:
         mark = "" if finding.valid else " INVALID"
-        shown.setdefault(finding.statistic, {})[finding.method] = number(finding.value) + mark
+        row = finding.statistic + (f" ({finding.unit})" if finding.unit else "")
+        shown.setdefault(row, {})[finding.method] = _value(finding) + mark
     for statistic, values in shown.items():
         table.add_row(statistic, *(values.get(method, "") for method in methods), style="" if tested in values else "dim")
     return table
+
+
+def _value(finding: Finding) -> str:
+    """The value; of a Lipschitz constant both ends of its bracket, since one alone is half of a statement."""
+    if not finding.statistic.startswith("lipschitz."):
+        return number(finding.value)
+    above = None if finding.interval is None else finding.interval.upper
+    return f"{number(finding.value)} to {'?' if above is None else number(above)}"
 
 
 def print_comparison(audits: Sequence[Audit], console: Console) -> None:
@@ -130,11 +140,11 @@ def print_comparison(audits: Sequence[Audit], console: Console) -> None:
     for statistic in STATISTICS:
         values = [audit.finding(statistic, audit.tested) for audit in audits]
         if any(value is not None and value.value is not None for value in values):
-            shown = ["" if value is None else number(value.value) + ("" if value.valid else " INVALID") for value in values]
+            shown = ["" if value is None else _value(value) + ("" if value.valid else " INVALID") for value in values]
             table.add_row(statistic, *shown, "differs" if touching(found, statistic) else "same")
     console.print(table)
     if found:
-        console.print(Text(f"The protocols differ in {len(found)} setting(s); the page lists them.", style="yellow"))
+        console.print(Text(f"The protocols differ in {many(len(found), 'setting')}; the page lists them.", style="yellow"))
 
 
 def print_gates(gates: Sequence[Gate], console: Console) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from stabtest.errors import AuditError
 from stabtest.report.comparison.audits import Audit
+from stabtest.report.numbers import many
 from stabtest.report.sections.item import as_json, flatten
 
 SHARED = ("operator", "data")
@@ -86,7 +87,7 @@ def require_one_protocol(audits: Sequence[Audit]) -> None:
     raise AuditError(
         "audits side by side",
         expected="one protocol",
-        came=f"{len(found)} settings that differ: {named}{more}",
+        came=f"{many(len(found), 'setting')} that differ{'s' if len(found) == 1 else ''}: {named}{more}",
         remedy="run them again with the same settings, or leave --same-protocol out: the page marks what differs",
     )
 
