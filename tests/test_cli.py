@@ -147,6 +147,14 @@ def test_a_folder_that_results_cannot_go_to_is_told_before_the_gates(project, ou
     assert listing(project) == before
 
 
+def test_a_folder_that_may_not_be_written_is_told_before_the_gates(project, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, mode: not (mode & os.W_OK))
+    result = call("audit", "tiny.toml", "--out", "new folder/audit")
+    assert result.exit_code == 2
+    assert "may not be written" in result.stderr
+    assert "gates" not in result.stdout
+
+
 @pytest.mark.parametrize(("command", "kept"), [("check", False), ("audit", True)])
 def test_an_interruption_says_whether_anything_is_kept(project, monkeypatch, command, kept):
     import stabtest.audit.gates

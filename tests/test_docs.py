@@ -215,7 +215,8 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_row_belongs_to_a_table_with_a_heading(page):
     """A blank line inside a table ends it, and the rows below are shown as text."""
-    lines = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M).split("\n") + [""]
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    lines = [*text.split("\n"), ""]
     starts = [i for i, line in enumerate(lines) if line.startswith("|") and not lines[i - 1].startswith("|")]
     assert [lines[i] for i in starts if not re.fullmatch(r"\|[-:| ]+\|", lines[i + 1])] == []
 

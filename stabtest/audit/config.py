@@ -63,7 +63,9 @@ class Config(Section):
     detectability: DetectabilitySection = DetectabilitySection()
     kernel: KernelSection = KernelSection()
     criteria: CriteriaSection = CriteriaSection()
-    criterion: tuple[Criterion, ...] = Field(default=(), description="Acceptance limits, fixed before the results are loaded.")
+    criterion: tuple[Criterion, ...] = Field(
+        default=(), description="Acceptance criteria, fixed before the results are loaded."
+    )
     _base_dir: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")

@@ -92,7 +92,7 @@ _EXAMPLES = {
 _INLINE: dict[str, type[BaseModel]] = {"mask": MaskSection, "trajectory": TrajectorySection, "maps": MapsSection}
 """Nested tables that are written as dotted keys."""
 _CRITERION = """\
-# Acceptance limits, one table each. Without any, everything is reported and nothing is judged.
+# Acceptance criteria, one table each. Without any, everything is reported and nothing is judged.
 # PASS or FAIL is said of a statistic with an interval, such as a median over patients; with few patients it is INCONCLUSIVE.
 # A universal criterion (on a largest or least value: .max, .min) claims that the limit is never exceeded. One counterexample
 # refutes it and no search can establish it: it can only FAIL or stay INCONCLUSIVE.

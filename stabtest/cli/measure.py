@@ -24,7 +24,7 @@ BOUND_SECONDS = 300.0
 @guarded
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the reports go.")] = Path("stabtest-demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="A smaller audit, in under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller audit, of a few minutes.")] = False,
     workers: Workers = 2,
     debug: Debug = False,
 ) -> int:

@@ -95,12 +95,12 @@ def zoo(
 
 
 def configuration_of(name: str, card: dict[str, Any]) -> list[str]:
-    """The lines of a configuration with the scan of a model card; none where the card does not say it in full.
+    r"""The lines of a configuration with the scan of a model card; none where the card does not say it in full.
 
     Examples
     --------
     >>> card = {"operator": {"kind": "radon", "angles": 50}, "size": 128, "noise_level": 0.02, "training": {"data": "9 chest phantoms"}}
-    >>> print("\\n".join(configuration_of("net", card)))
+    >>> print("\n".join(configuration_of("net", card)))
     [network]
     zoo = "net"
     [operator]

@@ -100,7 +100,9 @@ def _verdicts(findings: Sequence[Finding]) -> Table:
         assert criterion is not None
         verdict = Text(finding.verdict.value, style=_STYLE[finding.verdict])
         limit = f"{criterion.rule} {number(criterion.limit)}" + (", universal" if criterion.universal else "")
-        table.add_row(verdict, Text(criterion.id), finding.statistic, number(finding.value), bounds(finding), limit, finding.reason)
+        table.add_row(
+            verdict, Text(criterion.id), finding.statistic, number(finding.value), bounds(finding), limit, finding.reason
+        )
     return table
 
 

@@ -98,6 +98,15 @@ def test_no_sideways_scrolling_at_320_px(browser, report):
     assert browser.run("document.documentElement.scrollWidth") > 320
 
 
+def test_the_links_of_every_verdict_are_in_sight_on_a_laptop(browser, report):
+    """The table of the summary is not scrolled to reach its last column."""
+    browser.open(report, width=1200)
+    hidden = "(() => { const frame = document.querySelector('#summary-table').parentElement; return frame.scrollWidth - frame.clientWidth })()"
+    assert browser.run(hidden) == 0
+    browser.run("document.querySelector('#summary-table').style.width = '90rem'")  # control
+    assert browser.run(hidden) > 0
+
+
 def test_the_comparison_works_by_keys_alone(browser, report):
     browser.open(report)
     browser.run(f"{PANEL}.querySelector(':scope > button').focus()")
