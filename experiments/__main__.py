@@ -1,20 +1,19 @@
 """``python -m experiments --all``: every experiment, the table of all claims, and one page of them in ``reports/claims``.
 
-Without ``--all`` nothing is measured: the page is made of the results that lie in ``reports``. ``--quick`` and ``--full`` are those of the
-experiments, whose results and page then go to ``runs/experiments``.
+Without ``--all`` nothing is measured: the results that lie in ``reports`` are judged again, by the claims as they are worded now, and the page is
+made of them. ``--quick`` and ``--full`` are those of the experiments, whose results and page then go to ``runs/experiments``.
 """
 
 from __future__ import annotations
 
 import argparse
 import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.frame import page
-from experiments.frame.run import KEPT, names, run
+from experiments.frame import claims, page
+from experiments.frame.run import KEPT, ROOT, names, run
 
 TITLE = "Published experiments, reproduced: what holds here"
 NOTE = (
@@ -25,9 +24,9 @@ NOTE = (
 
 
 def gathered(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """The results in these folders, as their ``claims.json`` says."""
-    found = [folder / "claims.json" for folder in folders]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in found if path.exists()]
+    """The results in these folders, judged by the claims of the experiments that they are named after."""
+    there = [folder for folder in folders if (folder / "claims.json").exists()]
+    return [page.rejudge(folder, *claims.load(ROOT / "experiments" / folder.name)) for folder in there]
 
 
 def write(folder: Path, documents: Sequence[dict[str, Any]]) -> None:

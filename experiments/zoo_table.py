@@ -16,7 +16,6 @@ between its two marks in the README, in place of those of the same name and scan
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from scipy import stats
 from torch import Tensor
 
 import reconstructors
+from experiments.frame import real
 from experiments.training.evaluate import by_ones, held_out
 from experiments.training.recipe import HELD_OUT_SEED
 from experiments.training.recipes import RECIPES
@@ -40,7 +40,6 @@ from stabtest.stability.cases import Case, Method
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "reconstructors" / "README.md"
-REAL = {"mri": ROOT / "experiments/real_data/brain.toml", "ct": ROOT / "experiments/real_data/tooth.toml"}
 SCANS = {"mri": "unet-mri", "ct": "fbpconvnet-ell50", "other": "dncnn-denoise"}
 """The recipe whose held-out phantoms a classical method is scored on."""
 CLASSICAL = {
@@ -135,22 +134,14 @@ def tv_scores(scan: str, images: int) -> Tensor:
 
 def real_scores(name: str, modality: str) -> str:
     """Mean PSNR on the real images, with that of total variation; a dash where there are none for this scan."""
-    if modality not in REAL or not os.environ.get("STABTEST_DATA"):
+    if modality not in real.FILES or not real.available():
         return "-"
-    settings: dict[str, Any] = {}
+    size = None
     if (zoo.HERE / "cards" / f"{name}.json").exists():
-        card = zoo.read_card(name)
-        if card["operator"].get("coils"):
+        if not real.possible(name):
             return "-"
-        settings = {"size": card["size"]}
-    config = load_config(REAL[modality])
-    config = config.model_copy(
-        update={
-            "network": config.network.model_copy(update={"zoo": name}),
-            "operator": config.operator.model_copy(update=settings),
-            "reference": config.reference.model_copy(update={"method": "none"}),
-        }
-    ).at(config.base_dir)
+        size = zoo.read_card(name)["size"]
+    config = real.config(modality, network=name, size=size)
     cases = [make_case(config, index) for index in range(len(case_names(config)))]
     own = mean_psnr(load_subjects(config)[0].method, cases)
     return f"{own:.1f} ({_real_tv(modality, config.operator.size):.1f})"
@@ -158,8 +149,8 @@ def real_scores(name: str, modality: str) -> str:
 
 @cache
 def _real_tv(modality: str, size: int) -> float:
-    config = load_config(REAL[modality])
-    config = config.model_copy(update={"operator": config.operator.model_copy(update={"size": size})}).at(config.base_dir)
+    config = load_config(real.FILES[modality])
+    config = config.model_copy(update={"operator": config.operator.model_copy(update={"size": size})})
     cases = [make_case(config, index) for index in range(len(case_names(config)))]
     return mean_psnr(load_reference(config).method, cases)
 

@@ -6,8 +6,11 @@ ours is computed, and either why it ``cannot`` be tested here or the conditions 
     "holds": ["psnr.noisy < psnr.median < psnr.network", "change.network > 2 * change.noise", "parameters.network = 37601"]
 
 A name stands for what was measured: one number, or one for each image, of which the mean is compared; a number for itself. Every condition has to
-hold for the word *agrees*; if all names were measured and one does not, *differs*; if a name was not measured, *cannot be tested here*. Beside the
-means stands in how many images each comparison holds, so that a mean that rests on one image is seen to.
+hold for the word *agrees*; if all names were measured and one does not, *differs*; if a name was not measured, *cannot be tested here*. Beside each
+mean stands the range of the images, and in how many of them the comparison holds, so that a mean that rests on one image is seen to.
+
+``"data": "real"`` marks a claim on real measurements (`experiments.frame.real`), whose names begin with ``real.``. Where there are none it cannot be
+tested, and its row says so.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from typing import Any
 Values = Mapping[str, Sequence[float]]
 """What was measured: name to one number, or to one for each image."""
 AGREES, DIFFERS, CANNOT = "agrees", "differs", "cannot be tested here"
+REAL = "real"
+"""What the names of values on real measurements begin with, and what marks a claim on them."""
+ABSENT = "needs the real measurements in the folder that STABTEST_DATA names; none were measured in this run"
 _RELATIONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -51,11 +57,13 @@ class Claim:
         Conditions, all of which must hold.
     cannot
         Why it cannot be tested here; then there are no conditions.
+    data
+        ``"phantoms"``, or ``"real"`` for a claim on real measurements.
 
     Raises
     ------
     ValueError
-        If there are neither conditions nor a reason, both, or a condition cannot be read.
+        If there are neither conditions nor a reason, both, a condition cannot be read, or the names in them are not those of the data.
     """
 
     id: str
@@ -65,12 +73,21 @@ class Claim:
     how: str
     holds: tuple[str, ...] = ()
     cannot: str = ""
+    data: str = "phantoms"
 
     def __post_init__(self) -> None:
         if bool(self.holds) == bool(self.cannot):
             raise ValueError(f"claim {self.id}: expected either conditions or why it cannot be tested")
-        for condition in self.holds:
-            _parsed(condition)
+        if self.data not in ("phantoms", REAL):
+            raise ValueError(f"claim {self.id}: data {self.data!r} are neither phantoms nor real")
+        if self.holds and (self.data == REAL) != any(name.startswith(f"{REAL}.") for name in self.names):
+            raise ValueError(f"claim {self.id}: marked as on {self.data} data, and compares others")
+
+    @property
+    def names(self) -> list[str]:
+        """What its conditions compare, in their order."""
+        terms = [term for condition in self.holds for _, term in _parsed(condition)[0::2]]
+        return [term for term in terms if isinstance(term, str)]
 
 
 @dataclass(frozen=True)
@@ -111,14 +128,15 @@ def judge(claim: Claim, values: Values) -> Judged:
     >>> claim = Claim("a", "more is better", "2 dB", "page 1", "PSNR", holds=("psnr.few < psnr.many",))
     >>> judged = judge(claim, {"psnr.few": [20.0, 21.0], "psnr.many": [22.0, 20.0]})
     >>> judged.verdict, judged.ours
-    ('agrees', 'psnr.few 20.5 < psnr.many 21 (1 of 2 images)')
+    ('agrees', 'psnr.few 20.5 [20, 21] < psnr.many 21 [20, 22] (1 of 2 images)')
     >>> judge(claim, {"psnr.few": [20.0]}).verdict
     'cannot be tested here'
     """
     if claim.cannot:
         return Judged(claim, CANNOT, "-", claim.cannot)
-    names = [term for condition in claim.holds for term in _parsed(condition)[0::2]]
-    missing = sorted({name for _, name in names if isinstance(name, str) and name not in values})
+    missing = sorted({name for name in claim.names if name not in values})
+    if missing and claim.data == REAL and not any(name.startswith(f"{REAL}.") for name in values):
+        return Judged(claim, CANNOT, "-", ABSENT)
     if missing:
         rest = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
         return Judged(claim, CANNOT, "-", f"not measured at this setting: {', '.join(missing[:2])}{rest}")
@@ -137,6 +155,18 @@ def figure(value: float) -> str:
     ('1925058', '0.0123', '22.1', 'inf')
     """
     return str(round(value)) if math.isfinite(value) and value == round(value) else f"{value:.3g}"
+
+
+def spread(series: Sequence[float]) -> str:
+    """The mean of a series, with its range where it is of several images that differ.
+
+    Examples
+    --------
+    >>> spread([0.25]), spread([20.0, 21.0])
+    ('0.25', '20.5 [20, 21]')
+    """
+    mean, least, most = figure(sum(series) / len(series)), figure(min(series)), figure(max(series))
+    return mean if least == most else f"{mean} [{least}, {most}]"
 
 
 def _parsed(condition: str) -> list[Any]:
@@ -164,7 +194,7 @@ def _evaluated(condition: str, values: Values) -> tuple[bool, str]:
     means = [sum(one) / len(one) for one in series]
     holds = all(_RELATIONS[r](a, b) for r, (a, b) in zip(relations, pairwise(means), strict=True))
     shown = [
-        f"{'' if f == 1 else f'{f:g} x '}{n} {figure(m / f)}" if isinstance(n, str) else figure(m)
+        f"{'' if f == 1 else f'{f:g} x '}{n} {spread(values[n])}" if isinstance(n, str) else figure(m)
         for (f, n), m in zip(parsed[0::2], means, strict=True)
     ]
     words = shown[0] + "".join(f" {r} {s}" for r, s in zip(relations, shown[1:], strict=True))

@@ -1,7 +1,7 @@
 """The result page of an experiment, its figures as PNG files and its claims as JSON, from what was measured.
 
-A page is one HTML file that needs no network; figures lie beside it, so that other pages can show them. Nothing in it depends on the time or the
-place of the run.
+A page is one HTML file that needs no network, made of ``claims.json`` alone, so that it can be judged again without a measurement (`rejudge`);
+figures lie beside it, so that other pages can show them. Nothing in it depends on the time or the place of the run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 from PIL import Image
 
-from experiments.frame.claims import AGREES, CANNOT, DIFFERS, Judged, Values, figure
+from experiments.frame.claims import AGREES, CANNOT, DIFFERS, REAL, Claim, Judged, Values, figure, judge
 
 pyplot.switch_backend("Agg")
 COLOURS = 256
@@ -72,27 +73,67 @@ def write(
         "title": title,
         "source": source,
         "setting": setting,
+        "figures": [{"name": one.name, "caption": one.caption} for one in figures],
         "claims": [entry(one) for one in judged],
         "values": {key: [_json(value) for value in series] for key, series in sorted(values.items())},
     }
+    _written(folder, document)
+
+
+def rejudge(folder: Path, title: str, source: str, published: Sequence[Claim]) -> dict[str, Any]:
+    """Claims as they are worded now against the values that lie in a folder of results; writes and returns its document.
+
+    Parameters
+    ----------
+    folder
+        With ``claims.json``.
+    title, source, published
+        Of ``expected.json`` (`experiments.frame.claims.load`).
+    """
+    document = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    values = {key: [float(value) for value in series] for key, series in document["values"].items()}
+    claims = [entry(judge(claim, values)) for claim in published]
+    document |= {"title": title, "source": source, "claims": claims}
+    _written(folder, document)
+    return document
+
+
+def _written(folder: Path, document: dict[str, Any]) -> None:
+    """``claims.json``, and the page that is made of it."""
     _atomic(folder / "claims.json", (json.dumps(document, indent=1) + "\n").encode())
+    safe = {key: _safe(document[key]) for key in ("experiment", "title", "source")}
+    figures = [(one["name"], _safe(one["caption"])) for one in document["figures"]]
     parts = [
-        f"<h1>{_safe(title)}</h1><p class='soft'>After {_safe(source)}. Made by <code>python -m experiments.{_safe(name)}</code>; "
-        f"setting: <code>{_safe(json.dumps(setting))}</code>.</p><h2>Claims</h2>",
-        table([entry(one) for one in judged]),
+        f"<h1>{safe['title']}</h1><p class='soft'>After {safe['source']}. Made by <code>python -m experiments.{safe['experiment']}</code>; "
+        f"setting: <code>{_safe(json.dumps(document['setting']))}</code>.</p>{_on_real(document)}<h2>Claims</h2>",
+        table(document["claims"]),
         "<h2>Figures</h2>",
-        *[
-            f"<figure><img src='{one.name}.png' alt='{_safe(one.caption)}'><figcaption>{_safe(one.caption)}</figcaption></figure>"
-            for one in figures
-        ],
-        "<h2>What was measured</h2><p class='soft'>One number, or one for each image.</p>" + _values(values),
+        *[f"<figure><img src='{name}.png' alt='{words}'><figcaption>{words}</figcaption></figure>" for name, words in figures],
+        "<h2>What was measured</h2><p class='soft'>One number, or one for each image.</p>"
+        + _values({key: [float(value) for value in series] for key, series in document["values"].items()}),
     ]
-    _atomic(folder / "index.html", page(title, parts))
+    _atomic(folder / "index.html", page(document["title"], parts))
+
+
+def _on_real(document: dict[str, Any]) -> str:
+    """What is to be said of real measurements: how they are to be read, or that there are none."""
+    if not any("data" in one for one in document["claims"]):
+        return ""
+    if any(key.startswith(f"{REAL}.") for key in document["values"]):
+        words = (
+            "Claims and figures on real measurements (experiments/real_data) are out of the training distribution: no network here was trained, and "
+            "no weight chosen, on anything but phantoms. The truth they are counted against is the reconstruction of all samples, noise included."
+        )
+    else:
+        words = "No real measurements in this run: the claims on them need the folder that STABTEST_DATA names, and stand as not tested."
+    return f"<p>{words}</p>"
 
 
 def entry(one: Judged) -> dict[str, str]:
-    """A claim with its verdict, as JSON."""
+    """A claim with its verdict, as JSON; one on real measurements says so."""
     told = {key: getattr(one.claim, key) for key in ("id", "claim", "published", "where", "how")}
+    if one.claim.data == REAL:
+        told["data"] = "real measurements, out of the training distribution"
     return {**told, "holds": "; ".join(one.claim.holds), "ours": one.ours, "verdict": one.verdict, "why": one.why}
 
 
@@ -102,7 +143,7 @@ def table(claims: Iterable[dict[str, str]]) -> str:
     for one in claims:
         safe = {key: _safe(words) for key, words in one.items()}
         cells = [
-            safe["claim"],
+            safe["claim"] + (f"<br><span class='soft'>{safe['data']}</span>" if "data" in safe else ""),
             *(f"{safe[a]}<br><span class='soft'>{safe[b]}</span>" for a, b in (("published", "where"), ("ours", "how"))),
         ]
         verdict = (
@@ -144,12 +185,17 @@ def picture(drawing: Drawing) -> bytes:
     return small.getvalue()
 
 
-def _values(values: Values) -> str:
-    rows = [
-        f"<tr><td><code>{_safe(key)}</code></td><td class='number'>{', '.join(figure(value) for value in series)}</td></tr>"
-        for key, series in sorted(values.items())
-    ]
-    return f"<div class='wide'><table><tbody>{''.join(rows)}</tbody></table></div>"
+def _values(values: Mapping[str, Sequence[float]]) -> str:
+    """A row a name; of several images their mean, median and range as well."""
+    rows: list[str] = []
+    for key, series in sorted(values.items()):
+        several = [sum(series) / len(series), statistics.median(series), min(series), max(series)] if len(series) > 1 else []
+        cells = [figure(value) for value in several] or [figure(series[0]), "", "", ""]
+        cells.append(", ".join(figure(value) for value in series) if several else "")
+        numbers = "".join(f"<td class='number'>{cell}</td>" for cell in cells)
+        rows.append(f"<tr><td><code>{_safe(key)}</code></td>{numbers}</tr>")
+    head = "<tr><th>Name</th><th>Value or mean</th><th>Median</th><th>Least</th><th>Most</th><th>Each image</th></tr>"
+    return f"<div class='wide'><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
 
 
 def _atomic(path: Path, content: bytes) -> None:

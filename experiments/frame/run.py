@@ -1,9 +1,12 @@
-"""The command of an experiment: ``python -m experiments.NAME [--quick | --full] [--out DIR]``.
+"""The command of an experiment: ``python -m experiments.NAME [--quick | --full] [--images N] [--out DIR]``.
 
 What was measured before is taken from ``runs/experiments/pieces``, so that a run that was ended goes on, and a change of a figure or of a claim
 measures nothing again. Without options the results go to ``reports/NAME``; those of ``--quick`` and ``--full`` to ``runs/experiments/quick``
-and ``full``, unless ``--out`` says otherwise. The last lines are the claims: claim - published - ours - agrees, differs or cannot be tested
-here, and why.
+and ``full``, and those of another number of images than the setting's to a folder with that number in its name, unless ``--out`` says otherwise. The
+last lines are the claims: claim - published - ours - agrees, differs or cannot be tested here, and why.
+
+Where ``STABTEST_DATA`` names the folder of real measurements, an experiment whose setting asks for them (``real``) measures them too; else it says
+that they are absent.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any, Protocol, cast
 
 import torch
 
-from experiments.frame import claims, page
+from experiments.frame import claims, page, real
 from experiments.frame.page import Figure, Measured
 from experiments.frame.pieces import Pieces
 
@@ -48,7 +51,9 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in (ROOT / "experiments").glob("*/expected.json"))
 
 
-def run(name: str, level: str, *, out: Path | None = None, kept: Path = KEPT) -> list[dict[str, str]]:
+def run(
+    name: str, level: str, *, images: int | None = None, out: Path | None = None, kept: Path = KEPT
+) -> list[dict[str, str]]:
     """Measure, draw, write and judge.
 
     Parameters
@@ -57,6 +62,8 @@ def run(name: str, level: str, *, out: Path | None = None, kept: Path = KEPT) ->
         Folder of the experiment.
     level
         ``"quick"``, ``"published"`` or ``"full"``.
+    images
+        How many phantoms; what the setting says if None.
     out
         Folder of the results.
     kept
@@ -73,10 +80,16 @@ def run(name: str, level: str, *, out: Path | None = None, kept: Path = KEPT) ->
     drawing = cast(Drawing, importlib.import_module(f"experiments.{name}.figures"))
     title, source, published = claims.load(folder)
     settings = measuring.SETTINGS[level]
+    folder_of = kept / level if level != "published" else Path("reports")
+    if images is not None and images != settings["images"]:
+        settings = {**settings, "images": images}
+        folder_of = kept / f"{level}-{images}-images"
+    if settings.get("real") and not real.available():
+        print("real measurements: absent, STABTEST_DATA names no folder; claims on them are not tested")
     measured = measuring.measure(settings, Pieces(kept / "pieces"))
     values = claims.rounded(measured.values)
     judged = [claims.judge(claim, values) for claim in published]
-    where = out or (Path("reports") if level == "published" else kept / level) / name
+    where = out or folder_of / name
     page.write(
         where,
         name=name,
@@ -99,6 +112,15 @@ def main(name: str, words: Sequence[str] | None = None) -> None:
     level = parser.add_mutually_exclusive_group()
     level.add_argument("--quick", dest="level", action="store_const", const="quick", help="under two minutes")
     level.add_argument("--full", dest="level", action="store_const", const="full", help="more images, radii and evaluations")
+    parser.add_argument("--images", type=positive, metavar="N", help="another number of phantoms than the setting's")
     parser.add_argument("--out", type=Path, help="folder of the results")
     arguments = parser.parse_args(words)
-    print(page.lines(run(name, arguments.level or "published", out=arguments.out)))
+    print(page.lines(run(name, arguments.level or "published", images=arguments.images, out=arguments.out)))
+
+
+def positive(word: str) -> int:
+    """A whole number above 0, of a command line."""
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1 image, came {number}")
+    return number

@@ -4,6 +4,8 @@ The cases are phantoms that no training has seen (seeds of audits, from 1 000 00
 networks were trained with (`stabtest.audit.simulate`). Total variation stands beside every network on the same measurement, with the weight of the
 network's card, 300 steps of its solver and the derivative of what these steps converge to: that of the steps themselves costs four times as much
 for a search of the same number of evaluations.
+
+Where a function takes a scan it is the name of a network, whose scan it is, or a `Real` one: the same scan of the real measurements.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.frame import real
 from experiments.frame.pieces import Arrays, Pieces
+from experiments.frame.real import Real
 from reconstructors import zoo
 from reconstructors.tv import TotalVariation
 from stabtest import metrics
@@ -32,6 +36,8 @@ from stabtest.search.constraints import Domain
 from stabtest.search.worst_case import ObjectiveName
 from stabtest.stability.cases import Case, Method
 
+Scan = str | Real
+"""Of phantoms, by the name of the network that was trained for it, or of the real measurements."""
 NOISE_SEED = 0x9E3779B9
 CASES = 1001
 """Phantoms in a scan."""
@@ -53,16 +59,21 @@ class Reconstructor:
 
 
 @cache
-def scan_of(name: str, *, noise: float | None = None) -> Config:
+def scan_of(scan: Scan, *, noise: float | None = None) -> Config:
     """The scan that a network of the zoo was trained for, as a configuration.
 
     Parameters
     ----------
-    name
-        With a card.
+    scan
+        Of a network with a card.
     noise
-        Another noise level than that of training.
+        Another noise level than that of training; the real measurements have the one they have.
     """
+    if isinstance(scan, Real):
+        assert noise is None
+        of = zoo.read_card(scan.of)
+        return real.config(of["modality"], network=scan.of, size=of["size"])
+    name = scan
     card = zoo.read_card(name)
     operator, size = card["operator"], card["size"]
     kind = {"mri": "fourier", "ct": "radon", "other": "identity"}[card["modality"]]
@@ -90,8 +101,8 @@ def scan_of(name: str, *, noise: float | None = None) -> Config:
 
 
 @cache
-def case(scan: str, index: int, *, noise: float | None = None) -> Case:
-    """Phantom number ``index`` in the scan of a network."""
+def case(scan: Scan, index: int, *, noise: float | None = None) -> Case:
+    """Phantom number ``index`` in the scan of a network, or real measurement of that number."""
     return make_case(scan_of(scan, noise=noise), index)
 
 
@@ -124,12 +135,12 @@ def total_variation(scan: str, *, weight: float | None = None) -> Reconstructor:
     )
 
 
-def told(scan: str, index: int, *, noise: float | None = None) -> dict[str, Any]:
+def told(scan: Scan, index: int, *, noise: float | None = None) -> dict[str, Any]:
     """What a case depends on."""
     return case_fingerprint(scan_of(scan, noise=noise), index)
 
 
-def clean_image(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, noise: float | None = None) -> Arrays:
+def clean_image(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, *, noise: float | None = None) -> Arrays:
     """Image, truth, PSNR and NRMSE of a case without perturbation."""
 
     def make() -> dict[str, Any]:
@@ -150,7 +161,7 @@ def clean_image(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, no
 def searched(
     pieces: Pieces,
     one: Reconstructor,
-    scan: str,
+    scan: Scan,
     index: int,
     *,
     radii: Sequence[float],
@@ -209,7 +220,7 @@ def searched(
 def applied(
     pieces: Pieces,
     one: Reconstructor,
-    scan: str,
+    scan: Scan,
     index: int,
     source: Reconstructor,
     found: Arrays,
@@ -239,7 +250,7 @@ def applied(
 def noised(
     pieces: Pieces,
     one: Reconstructor,
-    scan: str,
+    scan: Scan,
     index: int,
     *,
     radii: Sequence[float],
@@ -272,7 +283,7 @@ def noised(
 def noise_error(
     pieces: Pieces,
     one: Reconstructor,
-    scan: str,
+    scan: Scan,
     index: int,
     *,
     radii: Sequence[float],
