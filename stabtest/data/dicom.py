@@ -9,7 +9,8 @@ in order of appearance goes further (`patient_numbers`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,21 +73,16 @@ def read_dicom(path: str | Path) -> DicomImage:
             came=message[0].rstrip(".") if message else type(error).__name__,
             remedy="copy it again, or write it without compression",
         ) from error
-    if stored.ndim not in (2, 3) or data.get("SamplesPerPixel", 1) != 1:
+    with _header(path):
+        colours = data.get("SamplesPerPixel", 1) != 1
+    if stored.ndim not in (2, 3) or colours:
         raise DataError(str(path), expected="a greyscale image", came="colour", remedy="convert it to grey")
-    try:
+    with _header(path):
         values = stored.astype(np.float64) * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
         modality = str(data.get("Modality", ""))
         units = str(data.get("RescaleType", "HU")).upper()
         spacing = data.get("PixelSpacing")
         sides = None if spacing is None or len(spacing) != 2 else (float(spacing[0]), float(spacing[1]))
-    except Exception as error:  # values are converted when they are asked for, each kind with its own exceptions
-        raise DataError(
-            str(path),
-            expected="a DICOM header of numbers",
-            came=f"{type(error).__name__}: {error}",
-            remedy="copy the file again",
-        ) from error
     return DicomImage(values, hounsfield=modality == "CT" and units in ("HU", "HU_MOD"), spacing=sides)
 
 
@@ -97,13 +93,37 @@ def patient_numbers(paths: Sequence[Path]) -> list[int | None]:
     ----------
     paths
         Files of any kind.
+
+    Raises
+    ------
+    DataError
+        If a DICOM file cannot be read, or its patient.
     """
     known: dict[str, int] = {}
     numbers: list[int | None] = []
     for path in paths:
-        identity = str(_opened(path, pixels=False).get("PatientID", "") or "") if is_dicom(path) else ""
+        identity = ""
+        if is_dicom(path):
+            with _header(path):
+                identity = str(_opened(path, pixels=False).get("PatientID", "") or "")
         numbers.append(known.setdefault(identity, len(known) + 1) if identity else None)
     return numbers
+
+
+@contextmanager
+def _header(path: str | Path) -> Generator[None]:
+    """Values of a header are converted when they are asked for, each kind with its own exceptions."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            str(path),
+            expected="a DICOM header whose entries can be read",
+            came=f"{type(error).__name__}: {error}",
+            remedy="copy the file again",
+        ) from error
 
 
 def _opened(path: str | Path, *, pixels: bool) -> FileDataset:

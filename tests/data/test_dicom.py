@@ -84,3 +84,13 @@ def test_colour_is_refused(tmp_path, stored):
     data.save_as(path)
     with pytest.raises(DataError, match="colour"):
         read_dicom(path)
+
+
+def test_a_patient_in_an_encoding_that_nobody_knows_is_refused(tmp_path, stored):
+    path = write(tmp_path / "a.dcm", stored)
+    content = path.read_bytes()
+    tag = b"\x10\x00\x20\x00LO"  # the patient's identity, explicit little endian
+    assert content.count(tag) == 1
+    path.write_bytes(content.replace(tag, tag[:4] + b"L\x00"))
+    with pytest.raises(DataError, match="header"):
+        patient_numbers([path])
