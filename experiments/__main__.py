@@ -31,7 +31,8 @@ def gathered(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 def write(folder: Path, documents: Sequence[dict[str, Any]]) -> None:
     """The page of all claims, ``index.html``; the experiments' own pages lie in folders beside it."""
-    parts = [f"<h1>{TITLE}</h1><p>{NOTE}</p>", f"<p>{tally(documents)}</p>"]
+    beside = "<p class='soft'>Beside these: <a href='../index.html'>published audits, side by side</a></p>"
+    parts = [f"{beside}<h1>{TITLE}</h1><p>{NOTE}</p>", f"<p>{tally(documents)}</p>"]
     for document in documents:
         name, title, source = (html.escape(document[key]) for key in ("experiment", "title", "source"))
         parts.append(f"<h2>{title}</h2><p class='soft'>After {source}. <a href='../{name}/index.html'>{name}</a></p>")
@@ -48,10 +49,10 @@ def tally(documents: Sequence[dict[str, Any]]) -> str:
     Examples
     --------
     >>> tally([{"claims": [{"verdict": "agrees"}, {"verdict": "differs"}]}])
-    '2 claims: 1 agrees, 1 differs'
+    '2 claims: agrees 1, differs 1'
     """
     verdicts = [claim["verdict"] for document in documents for claim in document["claims"]]
-    counts = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(sorted(verdicts)))
+    counts = ", ".join(f"{word} {verdicts.count(word)}" for word in dict.fromkeys(sorted(verdicts)))
     return f"{len(verdicts)} claims: {counts}"
 
 

@@ -26,13 +26,21 @@ from experiments.frame.claims import AGREES, CANNOT, DIFFERS, REAL, Claim, Judge
 pyplot.switch_backend("Agg")
 COLOURS = 256
 """Of a picture: a palette makes a page of gray images small, and this one keeps rare colours."""
-STYLE = """body{margin:0 auto;max-width:75rem;padding:1rem 1.2rem 3rem;font:15px/1.5 system-ui,sans-serif;color:#16191d;background:#fff}
-h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #d5d9de}th{background:#f4f5f7}
-td.number{font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}img{max-width:100%;height:auto;border:1px solid #d5d9de}
-figcaption,.soft{color:#505863;font-size:.9rem}.wide{overflow-x:auto}.verdict{font-weight:600;white-space:nowrap}
+STYLE = """:root{color-scheme:light dark;--ink:#16191d;--soft:#505863;--paper:#fff;--line:#d5d9de;--head:#f4f5f7;--link:#0b5394;
+--agrees:#1b6b3a;--differs:#a81c1c;--cannot:#7a4d00}
+@media (prefers-color-scheme:dark){:root{--ink:#e6e8eb;--soft:#a9b1bb;--paper:#16191d;--line:#3a414a;--head:#22272d;--link:#8ab8f0;
+--agrees:#6cc78f;--differs:#f08a8a;--cannot:#e0b060}}
+@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--paper:#fff;--line:#bbb;--head:#eee;--link:#000;--agrees:#1b6b3a;--differs:#a81c1c;
+--cannot:#7a4d00}}
+body{margin:0 auto;max-width:75rem;padding:1rem 1.2rem 3rem;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;width:100%}a{color:var(--link)}
+th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line)}th{background:var(--head)}
+td.number{font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}img{max-width:100%;height:auto;border:1px solid var(--line)}
+figcaption,.soft{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}.verdict{font-weight:600;white-space:nowrap}code{overflow-wrap:anywhere}
 .verdict .soft{font-weight:400;white-space:normal}
-.agrees{color:#1b6b3a}.differs{color:#a81c1c}.cannot{color:#7a4d00;white-space:normal}"""
+.agrees{color:var(--agrees)}.differs{color:var(--differs)}.cannot{color:var(--cannot);white-space:normal}
+@media (max-width:45rem){.claims thead{display:none}.claims tr,.claims td{display:block}.claims td{border:0;white-space:normal}
+.claims tr{border-bottom:1px solid var(--line)}.claims td::before{content:attr(data-head);display:block;font-size:.8rem;color:var(--soft)}}"""
 _CLASS = {AGREES: "agrees", DIFFERS: "differs", CANNOT: "cannot"}
 
 
@@ -104,6 +112,7 @@ def _written(folder: Path, document: dict[str, Any]) -> None:
     safe = {key: _safe(document[key]) for key in ("experiment", "title", "source")}
     figures = [(one["name"], _safe(one["caption"])) for one in document["figures"]]
     parts = [
+        "<p class='soft'><a href='../claims/index.html'>All claims</a></p>"
         f"<h1>{safe['title']}</h1><p class='soft'>After {safe['source']}. Made by <code>python -m experiments.{safe['experiment']}</code>; "
         f"setting: <code>{_safe(json.dumps(document['setting']))}</code>.</p>{_on_real(document)}<h2>Claims</h2>",
         table(document["claims"]),
@@ -146,12 +155,13 @@ def table(claims: Iterable[dict[str, str]]) -> str:
             safe["claim"] + (f"<br><span class='soft'>{safe['data']}</span>" if "data" in safe else ""),
             *(f"{safe[a]}<br><span class='soft'>{safe[b]}</span>" for a, b in (("published", "where"), ("ours", "how"))),
         ]
-        verdict = (
-            f"<td class='verdict {_CLASS[one['verdict']]}'>{safe['verdict']}<br><span class='soft'>{safe['why']}</span></td>"
+        verdict = f"<td class='verdict {_CLASS[one['verdict']]}' data-head='Verdict'>{safe['verdict']}<br><span class='soft'>{safe['why']}</span></td>"
+        told = "".join(
+            f"<td data-head='{head}'>{cell}</td>" for head, cell in zip(("Claim", "Published", "Ours"), cells, strict=True)
         )
-        rows.append(f"<tr id='{safe['id']}'>{''.join(f'<td>{cell}</td>' for cell in cells)}{verdict}</tr>")
+        rows.append(f"<tr id='{safe['id']}'>{told}{verdict}</tr>")
     return (
-        "<div class='wide'><table><thead><tr><th>Claim</th><th>Published</th><th>Ours</th><th>Verdict</th></tr></thead>"
+        "<div class='wide'><table class='claims'><thead><tr><th>Claim</th><th>Published</th><th>Ours</th><th>Verdict</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
