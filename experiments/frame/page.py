@@ -155,7 +155,8 @@ def table(claims: Iterable[dict[str, str]]) -> str:
             safe["claim"] + (f"<br><span class='soft'>{safe['data']}</span>" if "data" in safe else ""),
             *(f"{safe[a]}<br><span class='soft'>{safe[b]}</span>" for a, b in (("published", "where"), ("ours", "how"))),
         ]
-        verdict = f"<td class='verdict {_CLASS[one['verdict']]}' data-head='Verdict'>{safe['verdict']}<br><span class='soft'>{safe['why']}</span></td>"
+        words = f"{safe['verdict']}<br><span class='soft'>{safe['why']}</span>"
+        verdict = f"<td class='verdict {_CLASS[one['verdict']]}' data-head='Verdict'>{words}</td>"
         told = "".join(
             f"<td data-head='{head}'>{cell}</td>" for head, cell in zip(("Claim", "Published", "Ours"), cells, strict=True)
         )
