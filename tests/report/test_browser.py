@@ -234,7 +234,10 @@ def test_it_prints_with_its_headings_and_without_the_viewer(browser, short, html
     assert [head for head in heads if head.split(maxsplit=1)[1] not in together] == []
     browser("Emulation.setEmulatedMedia", media="print")
     assert not browser.run(f"{PANEL}.querySelector('.viewer').checkVisibility()")
+    assert not browser.run("document.querySelector('#card-json-0').closest('details').checkVisibility()")
+    assert browser.run("document.querySelector('#protocol').checkVisibility()")
     browser("Emulation.setEmulatedMedia", media="")
+    assert browser.run("document.querySelector('#card-json-0').closest('details').checkVisibility()")
 
 
 def test_the_comparison_of_audits_is_as_clean(browser, tmp_path, factory):
