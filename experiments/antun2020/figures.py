@@ -1,4 +1,4 @@
-"""The paper's figures from our data: increasing perturbations, details, and error against the number of samples."""
+"""The paper's figures from our data: increasing perturbations, details, and error against the number of samples; real measurements apart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 from experiments.antun2020.measure import DETAILS, NETWORKS
 from experiments.frame.page import Figure, Measured
 
+REAL, SHOWN_RADIUS = "real.", 0.02
+"""What the names of all that is measured on real data begin with, and the radius whose perturbations are shown of it."""
+
 
 def draw(measured: Measured) -> list[Figure]:
-    """One figure of perturbations a network, one of details, one of samples."""
+    """One figure of perturbations a network, one of details, one of samples; of real measurements one of perturbations and one of details."""
     names = [name for name in NETWORKS if f"{name}.truth" in measured.arrays]
     figures = [_perturbations(measured, name) for name in names]
     figures.append(_details(measured, names))
     if any(f"more.{name}" in measured.values for name in names):
         figures.append(_samples(measured, names))
-    return figures
+    scanned = [name for name in NETWORKS if f"{REAL}{name}.truth" in measured.arrays]
+    return figures + ([_real_perturbations(measured, scanned), _details(measured, scanned, REAL)] if scanned else [])
 
 
 def _perturbations(measured: Measured, name: str) -> Figure:
@@ -46,12 +50,41 @@ def _perturbations(measured: Measured, name: str) -> Figure:
         axis.set_title(percent, fontsize=8)
     words = (
         f"{NETWORKS[name]} ({name} of the zoo): worst perturbations found in the image domain, of increasing size; the network's image, "
-        "and that of total variation of the same measurement."
+        "and that of total variation of the same measurement; the first of the images."
     )
     return Figure(f"perturbations-{name}", words, drawing)
 
 
-def _details(measured: Measured, names: list[str]) -> Figure:
+def _real_perturbations(measured: Measured, names: list[str]) -> Figure:
+    """A row a network: the object, perturbed; the network's image and that of total variation, without and with the perturbation."""
+    k = int(np.argmin(np.abs(measured.arrays["radii"] - SHOWN_RADIUS)))
+    percent = f"{100 * float(measured.arrays['radii'][k]):g}"
+    drawing, axes = pyplot.subplots(len(names), 6, figsize=(8.4, 1.62 * len(names)), layout="constrained", squeeze=False)
+    for row, name in zip(axes, names, strict=True):
+        truth, perturbation, network, tv = (
+            measured.arrays[f"{REAL}{name}.{what}"] for what in ("truth", "perturbation", "network", "tv")
+        )
+        images = (truth, truth + perturbation[k], network[0], network[k + 1], tv[0], tv[k + 1])
+        high = float(np.quantile(np.abs(truth), 0.999))
+        for axis, image in zip(row, images, strict=True):
+            axis.imshow(_shown(image), cmap="gray", vmin=0, vmax=high, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        for axis, what in ((row[3], "change"), (row[5], "tv")):
+            axis.set_xlabel(f"changed by {100 * measured.values[f'{REAL}{what}.{name}.{percent}'][0]:.1f} %", fontsize=7)
+        row[0].set_ylabel(f"{name}\n({NETWORKS[name]})", fontsize=7)
+    titles = ("all samples: x", f"x + r, {percent} % of ||x||", "network", "network, x + r", "TV", "TV, x + r")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8)
+    words = (
+        "Real measurements, out of the training distribution: a brain slice (MRI; cropped to 40 x 40 samples for AUTOMAP) and a tooth (CT). Worst "
+        "perturbations found in the image domain, the network's image, and that of total variation of the same measurement. The first of the images."
+    )
+    return Figure("real-perturbations", words, drawing)
+
+
+def _details(measured: Measured, names: list[str], data: str = "") -> Figure:
+    """Rows: details; columns: ideal, network, total variation of each network, on phantoms or on other data."""
     labels = [label for name in names for label in ("ideal", name, f"tv-{name}")]
     drawing, axes = pyplot.subplots(
         len(DETAILS),
@@ -63,23 +96,25 @@ def _details(measured: Measured, names: list[str]) -> Figure:
     for row, shape in zip(axes, DETAILS, strict=True):
         for k, (axis, label) in enumerate(zip(row, labels, strict=True)):
             name = names[k // 3]
-            ideal = measured.arrays[f"{name}.ideal.{shape}"]
-            image = ideal if label == "ideal" else measured.arrays[f"{label}.detail.{shape}"]
+            ideal = measured.arrays[f"{data}{name}.ideal.{shape}"]
+            image = ideal if label == "ideal" else measured.arrays[f"{data}{label}.detail.{shape}"]
             axis.imshow(
-                _shown(image)[_around(measured, name, shape)],
+                _shown(image)[_around(measured, f"{data}{name}", shape)],
                 cmap="gray",
                 vmin=0,
                 vmax=float(np.quantile(np.abs(ideal), 0.999)),
             )
             axis.axis("off")
             title = f"{NETWORKS[name]}:\nideal" if label == "ideal" else f"{'TV' if label.startswith('tv-') else 'network'}\n"
-            title += "" if label == "ideal" else f"{measured.values[f'recovery.{label}.{shape}'][0]:.2f}"
+            title += "" if label == "ideal" else f"{measured.values[f'{data}recovery.{label}.{shape}'][0]:.2f}"
             axis.set_title(title, fontsize=6.5)
     words = (
         "A text, a card symbol and an irregular tumour: the ideal image, the network's and that of total variation, with the share of the contrast "
-        "that came back."
+        "that came back; the first of the images."
     )
-    return Figure("details", words, drawing)
+    if data:
+        words = f"In real measurements, out of the training distribution (a brain slice, a tooth). {words}"
+    return Figure("real-details" if data else "details", words, drawing)
 
 
 def _around(measured: Measured, name: str, shape: str) -> tuple[slice, slice]:
@@ -114,7 +149,7 @@ def _samples(measured: Measured, names: list[str]) -> Figure:
         axis.legend(fontsize=8)
     return Figure(
         "samples",
-        "Relative error against the number of samples; the leftmost point is what the network was trained for.",
+        "Relative error against the number of samples, means over the images; the leftmost point is what the network was trained for.",
         drawing,
     )
 

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,9 @@ from scipy import stats
 from experiments.frame import scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Pieces
+from experiments.frame.room import with_room
 from experiments.frame.scans import Reconstructor
 from experiments.gottschling2020.details import ANATOMY, DETAILS, errors, priced, transferred
-from stabtest.errors import DataError
-from stabtest.stability.structure import places
 
 SCANS = {"mri": "unet-mri", "ct": "fbpconvnet-ell50"}
 CLASSICAL = ("zero-filled", "fbp", "tv")
@@ -88,7 +86,7 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
         scan = SCANS[modality]
         for name in names:
             one = scans.classical(name, scan) if name in CLASSICAL else scans.network(name)
-            for index in _with_room(scan, settings["images"]):
+            for index in with_room(scan, settings["images"], [size for size, _ in DETAILS.values()]):
                 _one(values, arrays, pieces, settings, modality, one, scan, index)
         if len(names) > 2:
             guessed, gain = (
@@ -96,19 +94,6 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
             )
             values[f"{modality}.trade-off"] = [float(stats.spearmanr(guessed, gain).statistic)]
     return Measured(values, arrays)
-
-
-def _with_room(scan: str, count: int) -> list[int]:
-    """The first phantoms that have room for every detail; some of ellipses have none for a text."""
-    found: list[int] = []
-    for index in range(scans.CASES):
-        with contextlib.suppress(DataError):
-            for size, _ in DETAILS.values():
-                places(scans.case(scan, index), diameter=size, count=1, seed=index)
-            found.append(index)
-        if len(found) == count:
-            break
-    return found
 
 
 def _one(
