@@ -39,7 +39,7 @@ def test_the_changelog_knows_this_version():
 def requirements() -> dict[str, str]:
     """Name -> lower bound, of everything that the library itself or an extra of users needs."""
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *(each for name in ("dask", "nifti", "mri", "onnx") for each in extras[name])]
+    wanted = [*PROJECT["dependencies"], *(each for name in ("cluster", "nifti", "mri", "onnx") for each in extras[name])]
     return dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", each).groups() for each in wanted)
 
 
