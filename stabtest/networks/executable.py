@@ -14,7 +14,6 @@ another image size cannot be used, and says so.
 
 from __future__ import annotations
 
-import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from stabtest.errors import NetworkError
+from stabtest.networks.archive import DAMAGED
 
 Kind = Literal["torchscript", "export"]
 
@@ -48,12 +48,7 @@ def recognise_executable(path: str | Path) -> Kind | None:
     try:
         with zipfile.ZipFile(path) as archive:
             tails = {name.split("/", 1)[-1] for name in archive.namelist()}
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        ValueError,
-        struct.error,
-    ):  # whatever a damaged archive makes of the reader
+    except DAMAGED:
         return None
     except OSError as error:
         raise NetworkError(

@@ -9,7 +9,6 @@ is refused, with the names that it would have imported.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from stabtest.errors import NetworkError
+from stabtest.networks.archive import DAMAGED
 from stabtest.networks.load import sha256
 from stabtest.networks.pickles import imported_names
 from stabtest.networks.protocol import Network
@@ -133,7 +133,7 @@ def _recognise_zip(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (*DAMAGED, OSError) as error:
         raise _not_weights(path, f"a damaged or truncated archive ({error})", remedy=_COPY) from error
     tails = {name.split("/", 1)[-1] for name in names}
     if "constants.pkl" in tails and any(tail.startswith("code/") for tail in tails):
@@ -178,7 +178,7 @@ def _names_in(path: Path) -> list[str]:
                 if member.endswith("data.pkl")
                 for name in imported_names(archive.read(member))
             ]
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, zlib.error):  # RuntimeError: an encrypted member
+    except (*DAMAGED, OSError):
         return []
 
 

@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _read(path: Path) -> sparse.csr_array | None:
             data, indices, indptr, shape = (stored[k] for k in ("data", "indices", "indptr", "shape"))
         matrix = sparse.csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))
         matrix.check_format(full_check=True)
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, MemoryError):
+    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError):
         return None
     matrix.has_sorted_indices = True
     with contextlib.suppress(OSError):

@@ -184,15 +184,19 @@ def test_a_truncated_file_is_refused(tmp_path, form, share):
         load_weights(network(), path)
 
 
-def test_a_member_that_says_it_is_encrypted_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("mark", "offset", "value"),
+    [(b"PK\x01\x02", 8, 1), (b"PK\x01\x02", 6, 99)],
+    ids=["encrypted", "version of zip"],
+)
+def test_an_archive_that_says_it_cannot_be_read_is_refused(tmp_path, mark, offset, value):
     path = tmp_path / "w"
     torch.save(network().state_dict(), path)
     content = bytearray(path.read_bytes())
-    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        place = content.find(mark)
-        while place >= 0:
-            content[place + offset] |= 1
-            place = content.find(mark, place + 4)
+    place = content.find(mark)
+    while place >= 0:
+        content[place + offset] = value
+        place = content.find(mark, place + 4)
     path.write_bytes(content)
     with pytest.raises(NetworkError, match=str(path)):
         load_weights(network(), path)
