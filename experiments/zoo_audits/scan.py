@@ -33,6 +33,8 @@ MORE = {
     "other": {"enabled": False},
 }
 """The study of samples; a denoiser samples nothing."""
+ONE_MASK = ("automap-mri",)
+"""Networks whose first layer knows one set of samples only."""
 
 
 @cache
@@ -59,8 +61,12 @@ def configuration(name: str) -> dict[str, dict[str, Any]]:
         "data": {**scan["data"], "count": 2},
         "reference": {"method": "tv", "weight": card["held_out"]["tv"]["weight"], "iterations": 150},
         "worst_case": {"radii": RADII[card["modality"]], "evaluations": 40, "further_ways": 0.25},
-        "structure": {"diameters": [4.0, 8.0], "contrasts": [0.2], "sites": 2},
-        "sampling": MORE[card["modality"]],
+        "structure": {
+            "diameters": [4.0, 8.0] if scan["operator"]["size"] >= 128 else [2.0, 4.0],
+            "contrasts": [0.2],
+            "sites": 2,
+        },
+        "sampling": {"enabled": False} if name in ONE_MASK else MORE[card["modality"]],
         "noise": {"levels": [1.0, 4.0], "draws": 2},
         "lipschitz": {"jacobian_steps": 10, "seconds": 10.0},
         "criteria": {"profile": "antun-2020/1"},
