@@ -157,6 +157,7 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_gates(project, monk
 
 @pytest.mark.parametrize(("command", "kept"), [("check", False), ("audit", True)])
 def test_an_interruption_says_whether_anything_is_kept(project, monkeypatch, command, kept):
+    import stabtest.audit.conduct
     import stabtest.audit.gates
 
     def interrupt(*_, **__):
@@ -358,13 +359,20 @@ def test_a_reader_that_has_enough_is_no_defect():
     assert child.wait(60) == 3
 
 
+def heed_interrupts():
+    """A shell that starts the tests in its background has them ignore SIGINT, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_audit_is_status_3_and_goes_on(project, number):
     (project / "tiny.toml").write_text(CONFIG.replace("count = 1", "count = 40"))
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-u", "-m", "stabtest", "audit", "tiny.toml"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts
+    )
     for line in child.stdout:
         if line.startswith("[4/"):
             break

@@ -5,6 +5,7 @@ import sys
 import textwrap
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,8 @@ def test_sigint_ends_the_parent_and_its_workers(tmp_path, helper):
         """)
     )
     environment = {**os.environ, "UNIT_SECONDS": "60", "PYTHONPATH": os.getcwd()}
-    child = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background has its children ignore it
+    child = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed)
     finished = 0
     for line in child.stdout:
         finished += line.startswith("finished")
