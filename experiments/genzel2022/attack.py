@@ -8,17 +8,19 @@ import torch
 
 from experiments.frame import scans
 from experiments.frame.pieces import Arrays, Pieces
-from experiments.frame.scans import Reconstructor
+from experiments.frame.scans import Reconstructor, Scan
 from stabtest import metrics, tensors
 from stabtest.search import DistanceToTruth, Leader, MeasurementBall, Problem, verify
 from stabtest.search.published import genzel_2022
 
 
-def adam(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radius: float, evaluations: int) -> Arrays:
+def adam(
+    pieces: Pieces, one: Reconstructor, scan: Scan, index: int, *, radius: float, evaluations: int, noise: float | None
+) -> Arrays:
     """The published attack at its published rate."""
 
     def make() -> dict[str, Any]:
-        on = scans.case(scan, index, noise=0.0)
+        on = scans.case(scan, index, noise=noise)
         assert on.truth is not None
         ball = MeasurementBall(on.operator, radius * tensors.norm(on.measurement))
         problem = Problem(one.method.reconstruct, on.measurement, ball, DistanceToTruth(on.truth))
@@ -26,5 +28,10 @@ def adam(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radius: f
         genzel_2022(problem, leader, steps=evaluations - 1, generator=torch.Generator().manual_seed(0))
         return {"error": [float(metrics.nrmse(verify(problem, leader.variable).perturbed, on.truth))]}
 
-    told = {"method": one.fingerprint, "case": scans.told(scan, index, noise=0.0), "radius": radius, "evaluations": evaluations}
+    told = {
+        "method": one.fingerprint,
+        "case": scans.told(scan, index, noise=noise),
+        "radius": radius,
+        "evaluations": evaluations,
+    }
     return pieces.get(f"adam-{one.name}", told, make)

@@ -17,6 +17,9 @@ ATTACKS = {
     "gaussian": "Gaussian noise",
 }
 
+TITLES = {"mri": "MRI", "ct": "CT", "real": "real slice"}
+"""What is measured; a real slice is of a brain, in MRI, and out of the training distribution."""
+
 
 def draw(measured: Measured) -> list[Figure]:
     """The curves, and the images at the largest level."""
@@ -31,14 +34,15 @@ def _curves(measured: Measured) -> Figure:
     for row, modality in zip(axes, modalities, strict=True):
         for axis, (attack, title) in zip(row, ATTACKS.items(), strict=True):
             _panel(axis, measured, modality, attack)
-            axis.set_title(f"{modality.upper()}: {title}", fontsize=9)
+            axis.set_title(f"{TITLES[modality]}: {title}", fontsize=9)
         row[0].set_ylabel("relative error to the truth")
         row[0].legend(fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("relative noise level, %")
     words = (
         "Relative error against the relative size of the perturbation: the largest error that each of two searches found with the same number of "
-        "evaluations, and the mean error under Gaussian noise. Means over the images; total variation with a weight for each level."
+        "evaluations, and the mean error under Gaussian noise. Means over the images, bands their range; total variation with a weight for each "
+        "level, chosen on a phantom. A real brain slice (MRI), where there is one, is out of the training distribution."
     )
     return Figure("curves", words, drawing)
 
@@ -51,7 +55,12 @@ def _panel(axis: Axes, measured: Measured, modality: str, attack: str) -> None:
         style = {"color": "#0072b2", "linestyle": "--"} if name == "tv" else {"color": next(colours)}
         errors = [measured.values[f"{modality}.clean.{name}"]]
         errors += [measured.values[f"{modality}.{attack}.{name}.{percent}"] for percent in percents]
-        axis.plot([0, *map(float, percents)], np.mean(errors, axis=1), marker=".", label=name, **style)
+        levels = [0.0, *map(float, percents)]
+        axis.plot(levels, np.mean(errors, axis=1), marker=".", label=name, **style)
+        if len(errors[0]) > 1:
+            axis.fill_between(
+                levels, np.min(errors, axis=1), np.max(errors, axis=1), color=style["color"], alpha=0.12, linewidth=0
+            )
     axis.grid(alpha=0.3)
 
 
@@ -72,5 +81,6 @@ def _images(measured: Measured) -> Figure:
             name = key.split(".", 2)[2]
             axis.imshow(np.abs(measured.arrays[key]), cmap="gray", vmin=0, vmax=high)
             error = measured.values[f"{modality}.search.{name}.{level:g}"][0]
-            axis.set_title(f"{name}\nworst at {level:g} %: error {error:.2f}", fontsize=8)
+            of = "" if modality != "real" else ", real slice"
+            axis.set_title(f"{name}{of}\nworst at {level:g} %: error {error:.2f}", fontsize=8)
     return Figure("images", "Reconstructions under the worst perturbation found for each method at the largest level.", drawing)

@@ -92,6 +92,12 @@ def test_published_verdicts_are_those_of_the_claims_and_the_values_beside_them(n
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
+def test_what_is_published_was_run_with_the_real_measurements(name):
+    document = json.loads((ROOT / "reports" / name / "claims.json").read_text(encoding="utf-8"))
+    assert not [one["id"] for one in document["claims"] if one["why"] == claims.ABSENT]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_page_is_small_whole_and_needs_no_network(name):
     folder = ROOT / "reports" / name
     text = (folder / "index.html").read_text(encoding="utf-8")
