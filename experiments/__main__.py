@@ -17,9 +17,10 @@ from experiments.frame.run import KEPT, ROOT, names, run
 
 TITLE = "Published experiments, reproduced: what holds here"
 NOTE = (
-    "Every claim of the experiments that are reproduced on this project's phantoms and networks, with what was published, what was found here, "
-    "and whether the two agree. The networks are small and were trained on phantoms: a claim that differs here is not refuted, and one that "
-    "agrees is not proven. What is given as published is our reading of abstracts and summaries and was not checked against the full texts."
+    "Every claim of the experiments that are reproduced on this project's phantoms and networks, and where a row says so on real measurements, with "
+    "what was published, what was found here, and whether the two agree. The networks are small and were trained on phantoms: a claim that differs "
+    "here is not refuted, and one that agrees is not proven. What is given as published is our reading of abstracts and summaries, and was not "
+    "checked against the full texts."
 )
 
 
