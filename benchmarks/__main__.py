@@ -113,7 +113,9 @@ BENCHMARKS: dict[str, Benchmark] = {
         ("--kills 25 --workers 1", "--kills 25 --workers 2"),
         "--kills 1 --workers 1",
     ),
-    "fuzz": Benchmark("Does anything but the tool's own errors come out of a reader?", ("--minutes 30",), "--minutes 0.2"),
+    "fuzz": Benchmark(
+        "Does anything but the tool's own errors come out of a reader?", ("--minutes 60 --seed 200",), "--minutes 0.2"
+    ),
 }
 
 
