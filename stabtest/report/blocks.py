@@ -45,7 +45,7 @@ class Cell:
 
 
 LONGEST = 300
-"""Rows of a folded table that a page has: hundreds of slices make hundreds of thousands of rows, and a page has to open on a laptop."""
+"""Rows of a folded table that a page has: hundreds of slices make thousands of rows, and a page has to open on a laptop."""
 
 
 @dataclass(frozen=True)

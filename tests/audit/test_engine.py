@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stabtest.audit.engine import run_units
+from stabtest.audit.engine import _next, run_units
 from stabtest.audit.store import Result, Store
 from stabtest.errors import AuditError, NetworkError
 from stabtest.findings.records import QualityRow
@@ -102,20 +102,26 @@ def test_networks_are_not_loaded_when_everything_is_there(tmp_path):
     run_units(UNITS, lambda: pytest.fail("loaded"), store)
 
 
-def test_a_process_is_given_units_of_its_own_case(tmp_path, helper):
-    units = [helper.Unit(f"{case}{number}", "sleep", case) for case in "pqrs" for number in range(3)]
-    store = Store(tmp_path / "units")
-    run_units(units, helper.make, store, workers=2)
-    by_case = {case: {store.get(unit.key).rows[0].method for unit in units if unit.case == case} for case in "pqrs"}
-    assert all(len(processes) == 1 for processes in by_case.values())
-    assert len(set.union(*by_case.values())) == 2
+@pytest.mark.parametrize(
+    ("own", "others", "place"),
+    [
+        ("q", {"p"}, 2),  # the next unit of the case at hand, though another stands before it
+        (None, {"p"}, 2),  # a process that has none: not the case of another process
+        ("r", {"p"}, 2),  # nor one whose case is done
+        (None, {"p", "q"}, 0),  # every case is under way: they are shared out
+        ("r", {"p", "q"}, 0),
+    ],
+)
+def test_a_process_goes_on_with_its_own_case_and_leaves_those_of_others(own, others, place):
+    queue = [Unit("p1", "p"), Unit("p2", "p"), Unit("q1", "q"), Unit("q2", "q")]
+    assert _next(queue, own, others) == place
 
 
-def test_the_last_case_is_shared_out(tmp_path, helper):
-    units = [helper.Unit(f"p{number}", "sleep", "p") for number in range(6)]
+def test_every_unit_is_measured_whatever_its_case(tmp_path, helper):
+    units = [helper.Unit(f"{case}{number}", "", case) for case in "pqr" for number in range(3)]
     store = Store(tmp_path / "units")
-    run_units(units, helper.make, store, workers=2)
-    assert len({store.get(unit.key).rows[0].method for unit in units}) == 2
+    assert run_units(units, helper.make, store, workers=2).measured == 9
+    assert all(store.get(unit.key) is not None for unit in units)
 
 
 def test_only_a_damaged_unit_is_measured_again(tmp_path):
@@ -188,7 +194,7 @@ def test_sigint_ends_the_parent_and_its_workers(tmp_path, helper):
         if __name__ == "__main__":
             import engine_helper
             from pathlib import Path
-            from stabtest.audit.engine import run_units
+            from stabtest.audit.engine import _next, run_units
             from stabtest.audit.store import Store
             try:
                 run_units([engine_helper.Unit(k, "sleep" if k > "b" else "") for k in "abcd"], engine_helper.make,
