@@ -52,6 +52,8 @@ DESCRIPTIONS = {
     "Krainovic et al. 2023).",
     "fbpconvnet-ell50-adversarial": "The network of fbpconvnet-ell50, trained on with adversarial perturbations of the sinogram of up to 2 % (Raj "
     "et al. 2020).",
+    "fbpconvnet-ell50-spectral": "The network of fbpconvnet-ell50 without normalisation, each layer of a certified norm of at most 1 (spectral "
+    "normalisation of the maps of images; Gouk et al. 2021), trained on a third of its ellipses.",
     "dncnn-denoise": "Residual DnCNN (Zhang et al. 2017) in the size of Unser's lecture, 1-32-32-32-32-32-1: removes Gaussian noise of standard "
     "deviation 20/255 of the largest value from real images, trained on the magnitudes of head phantoms.",
     "lpd-ct": "Learned primal-dual (Adler and Oktem 2018) with 6 iterations and 24 channels instead of 10 and 32, started from filtered "

@@ -162,6 +162,14 @@ RECIPES = {
             attack_radius=0.02,
         ),
         Recipe(
+            name="fbpconvnet-ell50-spectral",
+            **{**_CT_AGAIN, "images": 2000},
+            network={"channels": 1, "width": 16, "depth": 3, "norm": None},
+            steps=2000,
+            weight_decay=0.0,
+            norm_limit=1.0,
+        ),
+        Recipe(
             name="dncnn-denoise",
             modality="other",
             phantom="head",
