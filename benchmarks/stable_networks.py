@@ -29,6 +29,7 @@ NETWORKS = (
     "fbpconvnet-ell50",
     "fbpconvnet-ell50-jittered",
     "fbpconvnet-ell50-adversarial",
+    "fbpconvnet-ell50-spectral",
     "pnp-ct",
 )
 SCANS: dict[str, dict[str, object]] = {

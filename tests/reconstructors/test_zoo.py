@@ -30,6 +30,7 @@ NETWORKS = [
     "fbpconvnet-ell50",
     "fbpconvnet-ell50-adversarial",
     "fbpconvnet-ell50-jittered",
+    "fbpconvnet-ell50-spectral",
     "fbpconvnet-med50",
     "itnet-ct",
     "itnet-mri",
@@ -44,7 +45,7 @@ NETWORKS = [
     "varnet-mri-coils",
     "vn-mri-coils",
 ]
-BEHIND_TV = ("unet-mri-spectral",)
+BEHIND_TV = ("fbpconvnet-ell50-spectral", "unet-mri-spectral")
 """Networks that total variation is ahead of, and whose cards and the zoo's table say so."""
 BESIDE_TV = ("fbpconvnet-ell50-jittered", "pnp-mri")
 """Networks that are ahead of total variation on average, not on every image."""
