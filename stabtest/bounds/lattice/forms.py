@@ -16,24 +16,24 @@ network with ``D`` coarser grids one for each frequency of the coarsest grid, in
 stand together.
 
 **Elimination.** A finer frequency meets its aliases only through what is sampled down or up. So at each frequency of a
-level everything that no coarser level reads is eliminated (Schur complement, from a Cholesky factorisation), and the coarser
-level adds up what is left of its four finer frequencies. ``Q`` is positive definite if and only if every factorisation succeeds. For
-a U-Net with 320 x 320 points and three halvings this replaces matrices of ten thousand rows by some of a few hundred.
+level everything that no coarser level reads is eliminated (Schur complements, from Cholesky factorisations that leave out the
+blocks that are zero, `stabtest.bounds.lattice.hermitian`), and the coarser level adds up what is left of its four finer
+frequencies. ``Q`` is positive definite if and only if every factorisation succeeds. For a U-Net with 320 x 320 points and
+three halvings this replaces matrices of ten thousand rows by some of a few hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from stabtest.bounds.lattice import symbols
+from stabtest.bounds.lattice.hermitian import Hermitian, grouped
 from stabtest.bounds.lattice.network import Blocks, Key, Lattice
-from stabtest.bounds.lattice.schur import eliminate
 
 GUARD = 1e-9
 """Share of the diagonal that is taken off before each factorisation.
@@ -60,10 +60,6 @@ class Multipliers:
     weights: Mapping[int, Tensor]
 
 
-Pairs: TypeAlias = dict[tuple[int, int], Tensor]
-"""Blocks of a Hermitian matrix by the positions of their keys, the first not after the second: ``(B, channels, channels)``."""
-
-
 @dataclass(frozen=True)
 class Layout:
     """The rows of the matrix of a level: what is eliminated first, then what a coarser level reads."""
@@ -71,6 +67,11 @@ class Layout:
     keys: tuple[Key, ...]
     widths: tuple[int, ...]
     gone: int
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """What is eliminated together: the aliases of a variable, which pooling mixes, and small neighbours."""
+        return grouped(self.widths[: self.gone], [variable for variable, _ in self.keys[: self.gone]])
 
     @property
     def place(self) -> dict[Key, int]:
@@ -166,26 +167,20 @@ class Forms:
     def _remainder(self, multipliers: Multipliers, given: Ingredients, level: int) -> tuple[Tensor, Tensor]:
         """What elimination leaves, ``(B, n, n)``, and the sum of the logarithms of the pivots, ``(B,)``."""
         layout = self._layouts[level]
-        pairs: Pairs = {}
+        form = Hermitian(given.count, layout.widths, dtype=self.dtype)
         logs = torch.zeros(given.count, dtype=torch.float64)
         if given.finer is not None:
             rest, pivots = self._remainder(multipliers, given.finer, level - 1)
             logs = logs + pivots.reshape(4, given.count).sum(0)
-            self._merge(pairs, rest.reshape(4, given.count, *rest.shape[1:]), level)
-        self._terms(pairs, multipliers, given, level)
+            self._merge(form, rest.reshape(4, given.count, *rest.shape[1:]), level)
+        self._terms(form, multipliers, given, level)
         if self.guard:
-            for position in range(len(layout.keys)):
-                block = pairs.get((position, position))
-                if block is None:
-                    continue  # of a coarser variable, with its diagonal there
-                pairs[position, position] = block - torch.diag_embed(self.guard * block.diagonal(dim1=1, dim2=2).abs())
-        pivot = self._assembled(pairs, layout, range(layout.gone), range(layout.gone), given.count)
+            form.guard(self.guard)
+        logs = logs + form.eliminated(layout.groups)
         kept = range(layout.gone, len(layout.keys))
-        side = self._assembled(pairs, layout, range(layout.gone), kept, given.count)
-        rest, pivots = eliminate(pivot, side, self._assembled(pairs, layout, kept, kept, given.count))
-        return rest, logs + pivots
+        return form.part(kept, kept), logs
 
-    def _merge(self, pairs: Pairs, rest: Tensor, level: int) -> None:
+    def _merge(self, form: Hermitian, rest: Tensor, level: int) -> None:
         """Add what is left of the four finer frequencies, ``(4, B, n, n)``."""
         below, place = self._layouts[level - 1], self._layouts[level].place
         kept, widths = below.keys[below.gone :], below.widths[below.gone :]
@@ -196,76 +191,46 @@ class Forms:
                 block = rest[:, :, ends[i] : ends[i + 1], ends[j] : ends[j + 1]]
                 own_v, own_u = variables[v].level == level - 1, variables[u].level == level - 1
                 if not own_v and not own_u:
-                    _add(pairs, place[v, -1], place[u, -1], block.sum(0), both=False)
+                    form.add(place[v, -1], place[u, -1], block.sum(0))
                     continue
                 for k in range(4):
                     row, column = place[v, k if own_v else -1], place[u, k if own_u else -1]
-                    _add(pairs, row, column, block[k], both=False)
+                    form.add(row, column, block[k])
 
-    def _terms(self, pairs: Pairs, multipliers: Multipliers, given: Ingredients, level: int) -> None:
+    def _terms(self, form: Hermitian, multipliers: Multipliers, given: Ingredients, level: int) -> None:
         """Add the terms of the form that belong to a level."""
         place = self._layouts[level].place
         weights = multipliers.weights
         if given.output is not None:
-            _product(pairs, place, given.output, given.output, None, -1.0)
+            _add_product(form, place, given.output, given.output, None, -1.0)
             size = self.lattice.variables[0].channels
-            _add(pairs, place[0, -1], place[0, -1], _diagonal(multipliers.rho.expand(size), given.count, self.dtype))
+            form.add_diagonal(place[0, -1], multipliers.rho.expand(size))
         for sector, v in zip(self._sectors[level], given.sectors):
             # -2 lambda Re <u - a v, b v - u> = 2 lambda (|u|^2 - (a + b) Re <u, v> + a b |v|^2)
             weight, row = weights[sector.variable], place[sector.variable, -1]
-            _add(pairs, row, row, _diagonal(2 * weight, given.count, self.dtype))
+            form.add_diagonal(row, 2 * weight)
             for key, block in v.items():
-                _add(pairs, row, place[key], -(sector.low + sector.high) * weight[:, None] * block, both=True)
+                form.add(row, place[key], -(sector.low + sector.high) * weight[:, None] * block, both=True)
             if sector.low * sector.high:
-                _product(pairs, place, v, v, weight, 2 * sector.low * sector.high)
+                _add_product(form, place, v, v, weight, 2 * sector.low * sector.high)
         for top, aliases in zip(self._maxima[level], given.maxima):
             # mu (|p - m|^2 - 3/4 sum |v_k|^2 + 3 |m|^2) with m = sum h_k v_k
             weight, row = weights[top.variable], place[top.variable, -1]
-            _add(pairs, row, row, _diagonal(weight, given.count, self.dtype))
+            form.add_diagonal(row, weight)
             mean = {key: h[:, None, None] * block for h, v in zip(given.means, aliases) for key, block in v.items()}
             for key, block in mean.items():
-                _add(pairs, row, place[key], -weight[:, None] * block, both=True)
-            _product(pairs, place, mean, mean, weight, 4.0)
+                form.add(row, place[key], -weight[:, None] * block, both=True)
+            _add_product(form, place, mean, mean, weight, 4.0)
             for v in aliases:
-                _product(pairs, place, v, v, weight, -0.75)
-
-    def _assembled(self, pairs: Pairs, layout: Layout, rows: Sequence[int], columns: Sequence[int], count: int) -> Tensor:
-        """The blocks as one matrix, ``(B, n, m)``."""
-        if not rows or not columns:
-            height, width = (sum(layout.widths[i] for i in some) for some in (rows, columns))
-            return torch.zeros(count, height, width, dtype=self.dtype)
-        bands: list[Tensor] = []
-        for i in rows:
-            band: list[Tensor] = []
-            for j in columns:
-                if (min(i, j), max(i, j)) in pairs:
-                    block = pairs[min(i, j), max(i, j)]
-                    band.append(block if i <= j else block.mH)
-                else:
-                    band.append(torch.zeros(count, layout.widths[i], layout.widths[j], dtype=self.dtype))
-            bands.append(torch.cat(band, 2))
-        return torch.cat(bands, 1)
+                _add_product(form, place, v, v, weight, -0.75)
 
 
-def _product(pairs: Pairs, place: Mapping[Key, int], left: Blocks, right: Blocks, weight: Tensor | None, factor: float) -> None:
+def _add_product(
+    form: Hermitian, place: Mapping[Key, int], left: Blocks, right: Blocks, weight: Tensor | None, factor: float
+) -> None:
     """Add ``factor left* diag(weight) right``, both over the same rows and columns."""
     for one, a in left.items():
         for other, b in right.items():
             if place[one] <= place[other]:
                 scaled = b if weight is None else weight[:, None] * b
-                _add(pairs, place[one], place[other], factor * (a.mH @ scaled), both=False)
-
-
-def _add(pairs: Pairs, row: int, column: int, block: Tensor, *, both: bool = False) -> None:
-    """Add a block; with ``both`` also its adjoint at the mirrored place, else only a block that is not below the diagonal."""
-    if row == column and both:
-        block = block + block.mH
-    elif row > column:
-        if not both:
-            return
-        row, column, block = column, row, block.mH
-    pairs[row, column] = pairs[row, column] + block if (row, column) in pairs else block
-
-
-def _diagonal(values: Tensor, count: int, dtype: torch.dtype) -> Tensor:
-    return torch.diag(values).to(dtype).expand(count, len(values), len(values))
+                form.add(place[one], place[other], factor * (a.mH @ scaled))

@@ -26,7 +26,7 @@ class _Elimination(torch.autograd.Function):
         logs = 2 * factor.diagonal(dim1=1, dim2=2).real.double().log().sum(1) + torch.where(failed != 0, torch.nan, 0.0)
         half = torch.linalg.solve_triangular(factor, side, upper=False)
         ctx.save_for_backward(factor, half)
-        return rest - half.mH @ half, logs
+        return torch.baddbmm(rest, half.mH, half, alpha=-1), logs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
