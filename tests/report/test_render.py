@@ -463,6 +463,17 @@ def test_summary_table_equals_the_document(page, full):
         assert record["Verdict"][0] == finding.verdict.value
 
 
+def test_a_method_that_all_verdicts_are_about_is_named_once(full):
+    judged = [finding for finding in full.findings if finding.criterion is not None]
+    assert {finding.method for finding in judged} == {"unet-mri"}
+    other = judged[0].model_copy(update={"method": "tv"})
+    for findings, column in ((judged, False), ([other, *judged[1:]], True)):
+        html = render(full.model_copy(update={"findings": findings}))
+        table = html[html.index('id="summary-table"') :]
+        assert ("Method</th>" in table[: table.index("</thead>")]) is column
+        assert ("Verdict for each criterion, unet-mri" in html) is not column
+
+
 def test_a_criterion_without_a_finding_is_not_run(page):
     record = next(r for r in page.records("summary-table") if r["Criterion"][0] == "C5")
     assert record["Verdict"][0] == Verdict.NOT_RUN.value

@@ -26,8 +26,12 @@ from stabtest.report.sections.method import anchor_of
 from stabtest.report.verdict_words import ORDER, SHAPES, interval, judged, limit, unjudged
 from stabtest.report.wording import EXPLORATORY
 
-_COLUMNS = ("Criterion", "Verdict", "Statistic", "Method", "Estimate", "Interval", "Limit", "n", "See")
-_NUMERIC = (False, False, False, False, True, False, False, True, False)
+_COLUMNS: tuple[str, ...] = ("Criterion", "Verdict", "Statistic", "Method", "Estimate", "Interval", "Limit", "n", "See")
+_NUMERIC = frozenset({"Estimate", "n"})
+_JUDGED = tuple(column for column in _COLUMNS if column != "See")
+"""Of the table of verdicts, each of which has its links in the list above."""
+_REPORTED = tuple(column for column in _COLUMNS if column != "Criterion")
+"""Of the table of statistics that no criterion judges."""
 
 
 def control(document: Document) -> Section:
@@ -69,7 +73,7 @@ def summary(document: Document) -> Section:
         tally = [(v, sum(finding.verdict == v for finding in under_criteria)) for v in ORDER]
         blocks.append(Tally(tuple((SHAPES[v], v.value, n) for v, n in tally if n)))
         blocks.append(VerdictList(tuple(_item(document, finding) for finding in under_criteria)))
-        blocks.append(_table(document, under_criteria, "summary-table", "Verdict for each criterion", folded=False))
+        blocks.append(_table(document, under_criteria, "summary-table", "Verdict for each criterion", _JUDGED, folded=False))
     else:
         blocks.append(
             Paragraph(
@@ -84,7 +88,7 @@ def summary(document: Document) -> Section:
             sentences = [finding for finding in reported if finding.method in tested] or reported
             blocks.append(VerdictList(tuple(_item(document, finding) for finding in sentences)))
         folded = bool(under_criteria) or len(reported) > 12
-        blocks.append(_table(document, reported, "reported-table", "Statistics without a criterion", folded=folded))
+        blocks.append(_table(document, reported, "reported-table", "Statistics without a criterion", _REPORTED, folded=folded))
     if not document.findings:
         blocks.append(Paragraph("The audit holds no findings.", "absent"))
     blocks.append(
@@ -123,12 +127,20 @@ def _item(document: Document, finding: Finding) -> VerdictItem:
     )
 
 
-def _table(document: Document, findings: Sequence[Finding], anchor: str, caption: str, *, folded: bool) -> Table:
-    body = tuple(_row(document, finding) for finding in findings)
-    return Table(anchor, caption, _COLUMNS, body, folded=folded, numeric=_NUMERIC)
+def _table(
+    document: Document, findings: Sequence[Finding], anchor: str, caption: str, columns: tuple[str, ...], *, folded: bool
+) -> Table:
+    """The findings, less the method's name where there is one for all of them."""
+    methods = {finding.method for finding in findings} - {"–"}
+    shown = tuple(column for column in columns if column != "Method" or len(methods) > 1)
+    places = [_COLUMNS.index(column) for column in shown]
+    body = tuple(tuple(row[place] for place in places) for row in (_row(document, finding) for finding in findings))
+    whole = f"{caption}, {methods.pop()}" if methods and "Method" not in shown else caption
+    return Table(anchor, whole, shown, body, folded=folded, numeric=tuple(column in _NUMERIC for column in shown))
 
 
 def _row(document: Document, finding: Finding) -> tuple[Cell, ...]:
+    """One cell for each of `_COLUMNS`."""
     criterion = finding.criterion
     value = finding.value
     estimate = beside(value, None if criterion is None else criterion.limit)
