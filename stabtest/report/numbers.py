@@ -10,6 +10,7 @@ Rounding follows IEEE 754 (nearest, ties to even, on the binary value), as Pytho
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 
 NOT_AVAILABLE = "not available"
@@ -50,6 +51,17 @@ def number(value: float | None, digits: int = 3, *, bound: bool = False) -> str:
     plain = f"{value:.{max(0, digits - 1 - power)}f}"
     text = plain if -4 <= power < 6 else f"{mantissa} × 10{str(power).translate(_SUPERSCRIPT)}"
     return text.replace("-", _MINUS)
+
+
+def with_minus_signs(sentence: str) -> str:
+    """The negative numbers of a sentence as the tables write them: a stored sentence has the sign of the keyboard.
+
+    Examples
+    --------
+    >>> with_minus_signs("fell by 2 dB (95 % bounds -2.5 to -1), case head-3")
+    'fell by 2 dB (95 % bounds −2.5 to −1), case head-3'
+    """
+    return re.sub(r"(?<![^\s(\[])-(?=\d)", _MINUS, sentence)
 
 
 def setting(value: float | None) -> str:

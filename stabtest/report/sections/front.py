@@ -21,7 +21,7 @@ from stabtest.report.blocks import (
     VerdictList,
 )
 from stabtest.report.methods import under_test
-from stabtest.report.numbers import beside, count, many
+from stabtest.report.numbers import beside, count, many, with_minus_signs
 from stabtest.report.sections.method import anchor_of
 from stabtest.report.verdict_words import ORDER, SHAPES, interval, judged, limit, unjudged
 from stabtest.report.wording import EXPLORATORY
@@ -121,7 +121,7 @@ def _item(document: Document, finding: Finding) -> VerdictItem:
         verdict=SHAPES[finding.verdict],
         word=finding.verdict.value,
         head=f"{head}, {finding.method}" if finding.method != "–" else head,
-        sentence=finding.sentence,
+        sentence=with_minus_signs(finding.sentence),
         reason="" if finding.verdict is Verdict.REPORTED else finding.reason,
         links=links(document, finding),
     )
