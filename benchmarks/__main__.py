@@ -86,6 +86,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             '--out runs/bounds.jsonl --networks own-network "cascade-mri, block 1" cascade-mri automap-mri --seconds 200',
             "--out runs/bounds.jsonl --networks fbpconvnet-ell50 --seconds 400 --methods product semidefinite floor found",
             "--out runs/bounds.jsonl --networks lecture-unet --seconds 60 --methods product semidefinite",
+            '--out runs/bounds.jsonl --networks "lecture-unet, 384" --methods product',
         ),
         "--out runs/quick/bounds.jsonl --networks own-network --methods product found --seconds 1",
     ),
