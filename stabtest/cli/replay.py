@@ -32,8 +32,9 @@ from stabtest.findings import Document
 from stabtest.report import load_document
 from stabtest.search.baseline import gaussian_baseline
 from stabtest.search.probe import fingerprint
+from stabtest.search.replay import replay, same_operator, space_of
 from stabtest.search.verify import TOLERANCE
-from stabtest.search.witness import Witness, replay, same_operator, space_of
+from stabtest.search.witness import Witness
 from stabtest.search.witness_file import load_witness
 from stabtest.stability.cases import Case
 

@@ -6,8 +6,8 @@ backward), `ascent` (the method), `starts` and `paths` (from where, and how the 
 `verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii), `ways` (along several
 derivatives of one method), `baseline` (noise of the same norm). Around it: `health` (can the gradient be believed?),
 `black_box` (without gradients), `jacobian` and `spectrum` (the limit of small radius), `universal` (one perturbation for many
-images), `transfer` (between methods), `witness` (a perturbation as a file) and `published` (the attacks of the literature, for
-comparison).
+images), `transfer` (between methods), `witness` and `replay` (a perturbation that is kept and put into another
+network) and `published` (the attacks of the literature, for comparison).
 """
 
 from stabtest.search.admissible import SetOptions, admissible_set
@@ -20,6 +20,7 @@ from stabtest.search.jacobian import JacobianNorm, Linearisation, jacobian_norm
 from stabtest.search.leader import Leader, PathEnd
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective, RegionDamage
 from stabtest.search.problem import Evaluation, GradientHealth, Problem, Reconstructor
+from stabtest.search.replay import Replayed, replay
 from stabtest.search.result import WorstCase
 from stabtest.search.running import RunOptions, SearchOptions
 from stabtest.search.similarity import StructuralDissimilarity
@@ -29,7 +30,7 @@ from stabtest.search.transfer import TransferMatrix, transfer_matrix
 from stabtest.search.universal import Universal, universal
 from stabtest.search.verify import Verified, verify
 from stabtest.search.ways import CurveByWays, curve_by_ways
-from stabtest.search.witness import Replayed, Witness, replay, witness_of
+from stabtest.search.witness import Witness, witness_of
 from stabtest.search.witness_file import load_witness, save_witness
 from stabtest.search.worst_case import worst_case
 

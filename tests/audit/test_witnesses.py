@@ -12,7 +12,7 @@ from stabtest.audit.conduct import export_witnesses
 from stabtest.audit.store import Store
 from stabtest.errors import AuditError
 from stabtest.search.probe import fingerprint
-from stabtest.search.witness import replay
+from stabtest.search.replay import replay
 from stabtest.search.witness_file import load_witness
 
 SET = """

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stabtest.errors import DataError
-from stabtest.search.witness import Witness, replay, witness_of
+from stabtest.search.replay import replay
+from stabtest.search.witness import Witness, witness_of
 from stabtest.search.witness_file import load_witness, save_witness
 from stabtest.search.worst_case import worst_case
 
