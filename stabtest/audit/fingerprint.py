@@ -41,6 +41,7 @@ _NOT_MEASURING = frozenset(
             "conduct",
             "config",
             "config_file",
+            "config_mistakes",
             "engine",
             "fingerprint",
             "gates",

@@ -105,7 +105,7 @@ def data(document: Document) -> Section:
     body = tables.rows(
         tables.words(case.name for case in cases),
         tables.words(case.patient for case in cases),
-        tables.words(case.group or "-" for case in cases),
+        tables.words(case.group or "–" for case in cases),
         tables.words(" × ".join(map(str, case.shape)) for case in cases),
         tables.words(case.truth for case in cases),
         tables.measured([case.noise_std for case in cases]),
