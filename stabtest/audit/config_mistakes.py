@@ -41,7 +41,7 @@ def explained(error: ValidationError, name: str, table: dict[str, Any]) -> Confi
             where,
             expected=first["msg"].removeprefix("Value error, ").rstrip("."),
             came=_given(place, table),
-            remedy=_which_to_change(place, table),
+            remedy=_which_to_change(place, table, first["msg"]),
         )
     expected = _WORDS.get(first["type"], first["msg"].removeprefix("Input should be "))
     return ConfigError(where, expected=expected, came=_shown(place, first["input"]), remedy=_mending(place, first))
@@ -84,12 +84,16 @@ def _meaning(place: Sequence[int | str]) -> str:
     return f"{steps[-1]} means: {said}" if said else f"docs/configuration.md says what {steps[-1]} means"
 
 
-def _which_to_change(place: Sequence[int | str], table: dict[str, Any]) -> str:
-    """Where a rule between keys is broken: which of them can be changed."""
+def _which_to_change(place: Sequence[int | str], table: dict[str, Any], rule: str) -> str:
+    """Where a rule between keys is broken: which of them can be changed, those that it names if it names any."""
     if not place:
         return "change one of the tables that are named: as they are, they do not fit each other"
     given = _given(place, table)
-    return "stabtest init writes an example" if given == "neither" else f"change or leave out one of {given}"
+    if given == "neither":
+        return "stabtest init writes an example"
+    keys = given.split(", ")
+    named = [key for key in keys if re.search(rf"\b{re.escape(key)}\b", rule)] or keys
+    return f"change or leave out {'one of ' if len(named) > 1 else ''}{', '.join(named)}"
 
 
 def lowered(error: Exception) -> str:

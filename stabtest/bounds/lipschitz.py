@@ -21,7 +21,7 @@ from stabtest.bounds.graph import Graph, trace
 from stabtest.bounds.idioms import recognised
 from stabtest.bounds.lattice.forms import Multipliers
 from stabtest.bounds.linear import linear_replay
-from stabtest.bounds.several import PRODUCT, GlobalBound, Progress, further_bounds, smallest
+from stabtest.bounds.several import PRODUCT, GlobalBound, Progress, failure_of_smallest, further_bounds, smallest
 from stabtest.bounds.table import layer_rows, status_of
 from stabtest.bounds.tied import tied
 from stabtest.errors import BoundsError, StabtestError
@@ -162,7 +162,7 @@ def lipschitz(
     rules
         Rules for further operations by name, or in place of a built-in one: ``{"my_op": lambda call: gain(2.0, "why")}``.
     jacobian_steps
-        Power iterations for the lower bound; 0 for none.
+        Lanczos steps for the lower bound; 0 for none.
     seconds
         Processor time for smaller bounds than the product of the layers (`stabtest.bounds.several`); with 0 there is none of them and no
         floor.
@@ -171,7 +171,7 @@ def lipschitz(
     progress
         Told where the slowest of them stands.
     generator
-        Draws the fresh inputs on which the graph is checked against the network, and the start of the power iteration;
+        Draws the fresh inputs on which the graph is checked against the network, and the start of the Lanczos iteration;
         seed 0 if not given.
 
     Returns
@@ -214,14 +214,14 @@ def lipschitz(
                 progress=progress,
             ),
         )
-        best = smallest(bounds)
-        assumptions = _assumptions(example, rows, rules, constants, best.failure, best.upper)
+        best, failure = smallest(bounds), failure_of_smallest(bounds)
+        assumptions = _assumptions(example, rows, rules, constants, failure, best.upper)
         result = LipschitzBound(
             best.upper,
             best.status,
             rows,
             (*assumptions, f"smallest of several bounds: {best.name}") if seconds > 0 else assumptions,
-            failure=best.failure,
+            failure=failure,
             bounds=bounds,
             normalised=_normalised(graph, layers),
         )
@@ -229,7 +229,7 @@ def lipschitz(
             result = replace(result, floor=_floor(graph, example, seconds, generator))
     result = replace(result, output_at_zero=_at_zero(module, example, constants), input_shape=tuple(example.shape))
     lower = _jacobian_norm(module, example, constants, jacobian_steps, generator)
-    return result if lower is None else result.with_lower(lower, f"Jacobian at the example, {jacobian_steps} power iterations")
+    return result if lower is None else result.with_lower(lower, f"Jacobian at the example, {jacobian_steps} Lanczos steps")
 
 
 def _smaller(module: nn.Module, example: Tensor, constants: Sequence[Any], generator: torch.Generator) -> Graph | None:
@@ -300,7 +300,7 @@ def _whole(module: nn.Module, example: Tensor, problem: str) -> LayerRow:
 def _jacobian_norm(
     module: nn.Module, example: Tensor, constants: Sequence[Any], steps: int, generator: torch.Generator
 ) -> float | None:
-    """``||J v||`` after some power iterations; ``None`` where the network carries no gradient or has several outputs."""
+    """``||J v||`` after some Lanczos steps; ``None`` where the network carries no gradient or has several outputs."""
     if steps < 1:
         return None
     from stabtest.operators import Identity

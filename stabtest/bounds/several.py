@@ -1,7 +1,8 @@
 """Several upper bounds of one network, from the quickest to the slowest; the smallest counts.
 
-Each is a true bound by itself, so that the smallest is one, too (its probability of failure is its own). One that does not apply to
-a network, or for which there was no time, is there with the reason.
+Each is a true bound by itself, so that the smallest is one, too. Where the smallest holds with a probability, it was picked among
+all that do, and fails with at most the sum of their probabilities; a certified one that is the smallest cannot fail. One that does not
+apply to a network, or for which there was no time, is there with the reason.
 
 ================================  =======================================================================================
 product of the layers             `stabtest.bounds.compose`: constants of the operations, multiplied along the graph
@@ -89,6 +90,18 @@ def smallest(bounds: Sequence[GlobalBound]) -> GlobalBound:
     'a'
     """
     return min(bounds, key=lambda bound: math.inf if bound.upper is None else bound.upper)
+
+
+def failure_of_smallest(bounds: Sequence[GlobalBound]) -> float:
+    """Probability that the smallest is no bound: none if it is certified, else at most what all those come to among which it was picked.
+
+    Examples
+    --------
+    >>> likely = [GlobalBound(name, upper, "probabilistic", "", failure=1e-9) for name, upper in (("a", 3.0), ("b", 2.0))]
+    >>> failure_of_smallest(likely), failure_of_smallest([*likely, GlobalBound("c", 1.0, "certified", "")])
+    (2e-09, 0.0)
+    """
+    return min(1.0, sum(bound.failure for bound in bounds)) if smallest(bounds).failure else 0.0
 
 
 def further_bounds(

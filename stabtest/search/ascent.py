@@ -15,7 +15,7 @@ where ``f`` bends it goes back and forth between two points. So the step is rela
 as in a Krasnoselskii-Mann iteration (H. Bauschke, P. Combettes, *Convex analysis and monotone operator theory in Hilbert
 spaces*, section 5.2). With ``w = 2``, reflection, a step is weighed by what is new in it, ``2 c_k - a_k``: components that
 repeat cancel and those that grow are kept, and the path leaves shallow maxima. With ``w = 1`` it is the power method, with ``w < 1`` it
-averages and settles. So ``w`` cools from 2 to 0 within the steps that there are: annealing (S. Kirkpatrick, C. Gelatt, M. Vecchi,
+averages and settles. So ``w`` cools from 2 to nearly 0 within the steps that there are: annealing (S. Kirkpatrick, C. Gelatt, M. Vecchi,
 *Optimization by simulated annealing*, Science 220 (1983)) with nothing drawn at random. What a path finds therefore
 depends on how many steps it was given, and its best point comes late; ``docs/benchmarks.md`` has the comparison.
 

@@ -1,8 +1,9 @@
 """What noise of the same norm does: the baseline without which a worst case cannot be read.
 
 A perturbation of norm ``R`` in a random direction is what a scanner's thermal noise looks like. In ``n`` dimensions a
-random direction has almost no share of any particular one, so a worst case is larger by a factor that grows with the
-dimension, also for a harmless linear method; the report shows both, for the network and for the reference method.
+random direction has almost no share of any particular one, so a worst case is larger wherever a method amplifies a few
+directions more than most, as harmless linear ones do too (not zero-filling of one coil, which treats all alike); the report
+shows both, for the network and for the reference method.
 """
 
 from __future__ import annotations

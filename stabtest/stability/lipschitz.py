@@ -3,7 +3,7 @@
 For the network alone and for the whole way from measurement to image, ``L = sup ||f(y) - f(y')|| / ||y - y'||`` is put into
 a bracket:
 
-- **below**, the norm of the Jacobian at the case's measurement by power iteration (`stabtest.search.jacobian_norm`), or the
+- **below**, the norm of the Jacobian at the case's measurement by Lanczos steps (`stabtest.search.jacobian_norm`), or the
   largest gain that a worst-case search found, if it is given: gains that are reached, so lower bounds whatever the iteration
   did;
 - **above**, the layer-by-layer bound of `stabtest.bounds`, with what it rests on; *unknown* where an operation has no rule.
@@ -45,7 +45,7 @@ class LipschitzTest:
     Parameters
     ----------
     jacobian_steps
-        Power iterations for each lower end, at least 1.
+        Lanczos steps for each lower end, at least 1.
     seconds
         Processor time for smaller upper ends than the product of the layers; with 0 there are none (`stabtest.bounds.several`).
     radii
@@ -90,7 +90,7 @@ class LipschitzTest:
             A wrapped network (`stabtest.networks.wrap`) is bounded layer by layer; of any other callable the upper end is
             unknown and there is no table.
         seed
-            Of the power iterations and of certificates that hold with a probability.
+            Of the Lanczos iterations and of certificates that hold with a probability.
         progress
             Called after each of the three parts.
         tell_bound
@@ -125,7 +125,7 @@ class LipschitzTest:
             method.reconstruct, case.operator, y, steps=steps, generator=torch.Generator().manual_seed(seed)
         )
         lower = float(jacobian.sigma)
-        source = f"Jacobian at this measurement, {steps} power iterations, residual {float(jacobian.residual):.2g}"
+        source = f"Jacobian at this measurement, {steps} Lanczos steps, residual {float(jacobian.residual):.2g}"
         if found_gain is not None and found_gain > lower:
             lower, source = found_gain, "largest gain found by the worst-case search"
         tell(1, 3)
@@ -200,7 +200,7 @@ class LipschitzTest:
         generator = torch.Generator().manual_seed(seed)
         radii = [radius * size for radius in self.radii]
         found = reconstructor_on_ball(method.reconstruct, case.operator, y, radius=radii, generator=generator)
-        source = f"Jacobian at this measurement, {self.jacobian_steps} power iterations"
+        source = f"Jacobian at this measurement, {self.jacobian_steps} Lanczos steps"
         for bound in found:
             check_bracket(slope, bound.upper, source)
         return [

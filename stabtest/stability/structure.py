@@ -48,7 +48,7 @@ from stabtest.stability.pictures import picture, slug
 from stabtest.stability.shapes import SHAPES, Shape, draw_shape, gaps_between, local_recovery, modulation, name_of
 
 LEAST_DETECTABILITY = 5.0
-"""``d'`` from which a detail counts as identifiable (AUC of the ideal observer above 0.9998)."""
+"""``d'`` from which a detail counts as identifiable (AUC of the ideal observer 0.9998)."""
 MOST_NULL_SPACE = 0.9
 """Null-space share up to which a detail counts as identifiable where the noise level is not known."""
 

@@ -1,4 +1,4 @@
-"""What is the smallest disturbance that ruins the image? The worst admissible perturbation found, at each of several radii.
+"""How much can a small disturbance change the image? The worst admissible perturbation found, at each of several radii.
 
 Antun et al., PNAS 117 (2020) 30088-30095, call it the first instability: a perturbation too small to be seen in the image or
 in the samples gives severe artefacts. For each relative radius ``r`` the search of `stabtest.search` looks for

@@ -1,4 +1,5 @@
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,15 @@ def test_sets_that_can_be_are_taken(text):
 
 def test_the_jacobian_steps_of_the_bracket_are_another_thing():
     assert parse_config(MINIMAL + "[lipschitz]\njacobian_steps = 3").lipschitz.jacobian_steps == 3
+
+
+@pytest.mark.parametrize(
+    ("tables", "remedy"),
+    [
+        ('[operator]\nkind = "radon"\nsize = 32\nangles = 20\nfactory = "a.py:b"', "change or leave out one of kind, factory"),
+        ('[operator]\nkind = "own"\nfactory = "a.py:b"\nmatrix = "a.npz"', "change or leave out one of kind, factory, matrix"),
+    ],
+)
+def test_a_broken_rule_between_keys_names_those_that_it_is_about(tables, remedy):
+    with pytest.raises(ConfigError, match=re.escape(remedy) + r"\.$"):
+        parse_config(tables + "\n")

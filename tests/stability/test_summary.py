@@ -5,9 +5,12 @@ import pytest
 
 from stabtest.findings import Criterion, Verdict, decide
 from stabtest.findings.records import Bracket, Gate, QualityRow, SamplingRow, SolverRow, StructureRow, WorstCaseRow
+from stabtest.findings.statistic_names import STATISTICS
 from stabtest.stability import summarise
+from stabtest.stability.summaries.context import WITHOUT_GRADIENTS, Context
 
 ROLES = {"net": "under test", "tv": "reference"}
+TESTS = {statistic.split(".")[0] for statistic in STATISTICS}
 
 
 def worst(case="a", method="net", *, radius=0.02, change=0.3, noise=0.02, violation=0.0, status="converged", error=0.4):
@@ -185,7 +188,7 @@ def test_a_reference_that_was_not_valid_invalidates_the_ratio(bad):
 
 def test_a_gate_of_the_reference_invalidates_the_ratio():
     rows = [worst(str(k), method) for k in range(6) for method in ("net", "tv")]
-    gate = Gate(name="repeat", subject="tv", passed=False, value=0.1, limit=1e-4, detail="")
+    gate = Gate(name="determinism", subject="tv", passed=False, value=0.1, limit=1e-4, detail="")
     assert verdict(rows, "worst_case.relative_change.ratio_to_reference", 3, gates=[gate]) == Verdict.INVALID
 
 
@@ -214,7 +217,9 @@ def test_what_lies_outside_the_set_is_no_counterexample():
     assert verdict(rows[1:], "worst_case.relative_change.max", 0.1, universal=True) == Verdict.INVALID
 
 
-@pytest.mark.parametrize(("name", "expected"), [("gradient", Verdict.FAIL), ("repeat", Verdict.INVALID)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("gradient", Verdict.FAIL), ("differences", Verdict.FAIL), ("determinism", Verdict.INVALID)]
+)
 def test_a_counterexample_needs_a_method_that_repeats_but_no_gradient(name, expected):
     gate = Gate(name=name, subject="net", passed=False, value=0.1, limit=1e-4, detail="")
     assert verdict([worst(change=5.0)], "worst_case.relative_change.max", 0.1, universal=True, gates=[gate]) == expected
@@ -230,6 +235,15 @@ def test_a_failed_gate_invalidates_that_method_only():
     gate = Gate(name="adjoint", subject="net", passed=False, value=0.1, limit=1e-4, detail="")
     findings = summarise([worst("a"), worst("a", "tv")], roles=ROLES, gates=[gate])
     assert all(f.valid == (f.method == "tv") for f in findings)
+
+
+@pytest.mark.parametrize("name", ["gradient", "differences"])
+def test_what_is_measured_without_a_gradient_does_not_rest_on_its_gates(name):
+    gate = Gate(name=name, subject="net", passed=False, value=0.1, limit=1e-4, detail="")
+    context = Context(ROLES, gates=[gate])
+    assert {test for test in TESTS if context.healthy("net", test=test)} == WITHOUT_GRADIENTS
+    other = Context(ROLES, gates=[gate.model_copy(update={"name": "determinism"})])
+    assert not any(other.healthy("net", test=test) for test in TESTS)
 
 
 def test_without_truth_the_error_is_not_run():

@@ -11,7 +11,7 @@ class LipschitzSection(Section):
     """Test 4: the layer table and the brackets of the Lipschitz constants."""
 
     enabled: bool = Field(default=True, description="Whether this test is run.")
-    jacobian_steps: Count = Field(default=10, description="Power iterations on the Jacobian, for the lower ends.")
+    jacobian_steps: Count = Field(default=10, description="Lanczos steps on the Jacobian, for the lower ends.")
     seconds: float = Field(
         default=0.0,
         ge=0,

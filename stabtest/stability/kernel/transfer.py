@@ -27,10 +27,11 @@ is the price of accuracy, not a property of one network. With ``h = x' - x``:
 
     bound  <=  (||h|| - ||P_N h||) / ||A h||  =  ||P_R h||^2 / ((||h|| + ||P_N h||) ||A h||)  =:  ceiling(h).       (2)
 
-Linear minimum norm, zero-filling and filtered back-projection are of this kind (their images lie in the range of ``A*``), and ``ceiling(h)``
-tends to 0 with the measured part of ``h``. A bound above the ceiling therefore *proves* that the method fills the null space as a
-function of the data, and how steeply. It does not say that it fills it wrongly: sparse recovery is above the ceiling too, and pays the same
-price. Whether it is wrong is read from the errors, and from `stabtest.stability.kernel.claims`.
+Linear minimum norm, zero-filling of one coil and filtered back-projection of parallel beams are of this kind (their images lie in the range
+of ``A*``; not so what is weighted pixel by pixel afterwards, as with coil maps or in a fan beam), and ``ceiling(h)`` tends to 0 with the
+measured part of ``h``. A bound above the ceiling therefore *proves* that the method fills the null space as a function of the data, and
+how steeply. It does not say that it fills it wrongly: sparse recovery is above the ceiling too, and pays the same price. Whether it is wrong
+is read from the errors, and from `stabtest.stability.kernel.claims`.
 
 If ``A h = 0`` exactly, ``y' = y`` and the numerator is never positive: nobody recovers both. In floating point ``y'`` is rounded, so
 the distances are those of the rounded measurements, in float64: (1) is then true of the program as it is. For (2) the image's own

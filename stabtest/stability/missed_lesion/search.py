@@ -1,4 +1,4 @@
-"""The lesion that comes back least: a coarse grid over the body, then ascent on its parameters, within a stated budget.
+"""The lesion that comes back least: a coarse grid over the body, then descent on its parameters, within a stated budget.
 
 With the lesion ``h(p)`` of the parameters ``p = (row, column, diameter, contrast, aspect, angle)``, its measurement ``A h``, template ``t`` and
 region ``R`` (`stabtest.stability.insertion`), what is made small is the contrast recovery

@@ -14,6 +14,18 @@ from stabtest.findings.verdicts import Finding
 Row = TypeVar("Row")
 """Any row with ``case`` and ``method``."""
 
+OF_THE_GRADIENT = frozenset({"gradient", "differences"})
+"""Gates on the derivative of a method, on which nothing rests that is measured by running it."""
+
+WITHOUT_GRADIENTS = frozenset(
+    {
+        *("quality", "structure", "sampling", "noise", "repeatability", "detectability", "image_quality"),
+        *("missed_lesion", "shift"),
+    }
+)
+"""Tests that differentiate nothing, and two that hold the gradient against differences of their few parameters and take those where it is not
+right. The others climb a gradient of thousands of pixels, or bound from below by a derivative: a wrong one finds little."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -26,7 +38,8 @@ class Context:
     patients
         Case name to patient; a case that is not in it is its own patient.
     gates
-        Validity checks; a failed one whose subject is a method invalidates all findings of that method.
+        Validity checks; a failed one whose subject is a method invalidates the findings of that method, one on its gradient those of the
+        tests that need it.
     level
         One-sided level of the bounds.
     """
@@ -45,13 +58,16 @@ class Context:
         """Whose image a case is."""
         return self.patients.get(case, case)
 
-    def healthy(self, method: str) -> bool:
-        """Whether no gate on this method failed."""
-        return not any(gate.subject == method and not gate.passed for gate in self.gates)
+    def healthy(self, method: str, *, test: str) -> bool:
+        """Whether no gate on this method failed that the test rests on."""
+        return self.repeatable(method) and (test in WITHOUT_GRADIENTS or not self._failed(method) & OF_THE_GRADIENT)
 
     def repeatable(self, method: str) -> bool:
-        """Whether what one perturbation does to the method can be believed: no gate failed but that on the gradient."""
-        return not any(gate.subject == method and not gate.passed and gate.name != "gradient" for gate in self.gates)
+        """Whether what one perturbation does to the method can be believed: no gate failed but those on the gradient."""
+        return not self._failed(method) - OF_THE_GRADIENT
+
+    def _failed(self, method: str) -> set[str]:
+        return {gate.name for gate in self.gates if gate.subject == method and not gate.passed}
 
     def methods(self, rows: Iterable[Any]) -> list[str]:
         """Methods that have rows, in the order of the report."""
@@ -80,7 +96,7 @@ class Context:
         counterexample: bool = False,
         caveat: str = "",
     ) -> Finding:
-        """A finding, invalid too where a gate of the method failed."""
+        """A finding, invalid too where a gate of the method failed that the test rests on."""
         return Finding(
             test=test,
             statistic=statistic,
@@ -89,7 +105,7 @@ class Context:
             interval=interval,
             unit=unit,
             n=n,
-            valid=valid and self.healthy(method),
+            valid=valid and self.healthy(method, test=test),
             witness=witness,
             sentence=sentence,
             counterexample=counterexample and self.repeatable(method),

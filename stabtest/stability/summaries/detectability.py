@@ -80,7 +80,7 @@ def _ratio(
             open_ends = {"lower": None if -1 in ends else interval.lower, "upper": None if 1 in ends else interval.upper}
             interval = interval.model_copy(update=open_ends)
         measured.append((statistics.geometric_mean(values) if plain else math.nan, interval, lesion, len(values), _at(ends)))
-    valid = bool(measured) and context.healthy(reference)
+    valid = bool(measured) and context.healthy(reference, test="detectability")
     caveat = (
         f"{reference} has no threshold within the contrasts measured either: {', '.join(dict.fromkeys(blind))}" if blind else ""
     )

@@ -54,7 +54,7 @@ def _difference(
         f"Of what the object does not have, {method} shows {percent(abs(value))} of the image {'more' if value >= 0 else 'less'} in the null space "
         f"than {reference}, over {patients_text(len(values))} {bounds_text(interval, percent)}."
     )
-    healthy = context.healthy(reference)
+    healthy = context.healthy(reference, test="kernel")
     return [
         _finding("hallucinated.difference_to_reference", method, value, interval, len(values), sentence, context, valid=healthy)
     ]

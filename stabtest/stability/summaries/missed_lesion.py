@@ -82,6 +82,7 @@ def _difference(method: str, both: Sequence[tuple[str, float, float]], context: 
         value=value,
         interval=interval,
         n=len(gaps),
+        valid=context.reference is not None and context.healthy(context.reference, test="missed_lesion"),
         sentence=f"Each searched by itself, the least recovery found of {method} differs from that of {context.reference} by {value:+.2f} on "
         f"average over {patients_text(len(gaps))} {bounds_text(interval, lambda end: f'{end:+.2f}')}.",
     )

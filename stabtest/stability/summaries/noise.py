@@ -31,7 +31,7 @@ def summarise_noise(rows: Sequence[NoiseRow], context: Context) -> list[Finding]
             found += _ratio("noise.nrmse.growth", method, pairs, words, True, context)
         if context.reference is not None and method != context.reference:
             words = f"At {most:g} times the noise of the scan the NRMSE of {method}, relative to {context.reference}, is"
-            healthy = context.healthy(context.reference)
+            healthy = context.healthy(context.reference, test="noise")
             pairs = statistics.paired(own, reference)
             found += _ratio("noise.nrmse.ratio_to_reference", method, pairs, words, healthy, context)
     return found

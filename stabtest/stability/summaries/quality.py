@@ -62,6 +62,7 @@ def _difference(method: str, gains: list[float], context: Context) -> Finding:
         value=value,
         interval=interval,
         n=len(gains),
+        valid=context.reference is not None and context.healthy(context.reference, test="quality"),
         unit="dB",
         sentence=f"On clean measurements the PSNR of {method} differs from that of {context.reference} by {value:+.2f} dB on "
         f"average over {patients_text(len(gains))} {bounds}.",

@@ -211,7 +211,7 @@ def _ratios(method: str, own: list[WorstCaseRow], rows: Sequence[WorstCaseRow], 
     if both:
         ratios = [(case, _over(a, b)) for case, a, b in both]
         words = f"Under the same search {method} changes, relative to {context.reference}, by a factor of"
-        valid = _valid([*own, *theirs]) and context.healthy(context.reference)
+        valid = _valid([*own, *theirs]) and context.healthy(context.reference, test="worst_case")
         statistic = "worst_case.relative_change.ratio_to_reference"
         found.append(_ratio(statistic, method, ratios, words, valid, _caveat([*own, *theirs]), context))
     return found
