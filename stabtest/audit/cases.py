@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any
 
 from stabtest.audit.config import Config
-from stabtest.audit.fingerprint import file_sha256
+from stabtest.audit.fingerprint import file_sha256, known_sha256
 from stabtest.audit.measured import measured_case
 from stabtest.audit.measured_kspace import read_slice
 from stabtest.audit.naming import case_names
@@ -77,24 +75,13 @@ def _kspace_fingerprint(config: Config, index: int) -> dict[str, Any]:
     """Of a slice: its file, where it lies in it, how it is read, and the file of its maps."""
     data, (number, row) = config.data, file_slices(config)[index]
     what: dict[str, Any] = {
-        "file": _sha256(config.path(data.files[number])),
+        "file": known_sha256(config.path(data.files[number])),
         "row": row,
         "field": data.field_of_view,
         "truth": data.truth,
     }
     maps = maps_files(config)
-    return what | ({"maps": _sha256(config.path(maps[number if len(maps) > 1 else 0]))} if maps else {})
-
-
-def _sha256(path: Path) -> str:
-    """Of a file that may be large and hold many cases: read once as long as it does not change."""
-    stat = path.stat()
-    return _known_sha256(path, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4096)
-def _known_sha256(path: Path, size: int, modified: int) -> str:
-    return file_sha256(path)
+    return what | ({"maps": known_sha256(config.path(maps[number if len(maps) > 1 else 0]))} if maps else {})
 
 
 def case_operator(config: Config) -> LinearOperator:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from stabtest.errors import DataError
@@ -103,6 +103,26 @@ def file_sha256(path: Path) -> str:
             came=error.strerror or str(error),
             remedy="check the path and who may read it",
         ) from error
+
+
+def known_sha256(path: Path) -> str:
+    """The same of a file that is asked for again and again, and read once as long as it does not change.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return file_sha256(path)  # which says what is wrong
+    return _at_last_change(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _at_last_change(path: Path, size: int, modified: int) -> str:
+    return file_sha256(path)
 
 
 @cache

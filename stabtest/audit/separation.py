@@ -12,14 +12,13 @@ What was not compared is not known to be apart, and the report says which. A cas
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from reconstructors import zoo
 from stabtest.audit.config import Config
-from stabtest.audit.fingerprint import file_sha256
+from stabtest.audit.fingerprint import known_sha256
 from stabtest.audit.privacy import public
 from stabtest.errors import ConfigError
 from stabtest.findings.document import Separation, SeparationCheck
@@ -86,27 +85,13 @@ def _files(config: Config) -> Iterator[SeparationCheck]:
     training = config.training
     if not training.files and training.digests is None:
         return
-    known = {_sha256(config.path(name)) for name in training.files}
+    known = {known_sha256(config.path(name)) for name in training.files}
     if training.digests is not None:
         known |= _digests(config.path(training.digests))
-    here = {public(name): _sha256(config.path(name)) for name in config.data.files}
+    here = {public(name): known_sha256(config.path(name)) for name in config.data.files}
     shared = [name for name, digest in here.items() if digest in known]
     what = "files, by SHA-256" if here else "files: not compared, since the cases of the audit are phantoms"
     yield SeparationCheck(what=what, audited=len(here), training=len(known), shared=shared)
-
-
-def _sha256(path: Path) -> str:
-    """Of a file that is read once as long as it does not change: a training may have thousands of large ones."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return file_sha256(path)  # which says what is wrong
-    return _known_sha256(path, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=65536)
-def _known_sha256(path: Path, size: int, modified: int) -> str:
-    return file_sha256(path)
 
 
 def _digests(path: Path) -> set[str]:

@@ -26,7 +26,7 @@ from stabtest.errors import OperatorError
 from stabtest.operators.fan import Detector, FanGeometry, Reals, back_matrix, fan_matrix
 from stabtest.operators.fbp import Window, ramp, window_response
 from stabtest.operators.fourier import check_factor
-from stabtest.operators.own import DIRECT_STEPS, least_squares
+from stabtest.operators.nu_method import DIRECT_STEPS, least_squares
 from stabtest.operators.projector import Projector, like_width, sides, view_angles
 from stabtest.operators.sparse import MatrixPair
 

@@ -7,13 +7,8 @@ NumPy, compiled code or a program that no gradient passes through. That the maps
 **Norm.** Nothing is known but products: ``||A||`` is estimated by Lanczos steps, from below (`stabtest.operators.checks`), and taken 1 % larger for
 step sizes. It is an estimate and no bound.
 
-**Direct image.** No formula inverts an unknown operator. The direct image is ``n`` steps of the nu-method (nu = 1) for least squares, from zero:
-
-    x_k = x_{k-1} + mu_k (x_{k-1} - x_{k-2}) + omega_k A* (y - A x_{k-1}) / a^2,        a >= ||A||,
-    mu_k = (k-1)(2k-3)(2k+1) / ((k+1)(2k+3)(2k-1)),     omega_k = 4 k (2k+1) / ((k+1)(2k+3)),     mu_1 = 0
-
-(H. Brakhage 1987; Engl, Hanke, Neubauer, *Regularization of Inverse Problems*, 1996, section 6.3). It converges about as fast as conjugate gradients
-on ill-posed problems, and unlike them it is *linear* in ``y`` for every ``n``: its gain is a number and not a function of the data.
+**Direct image.** No formula inverts an unknown operator. The direct image is ``n`` steps of the nu-method for least squares, which are linear in
+``y`` (`stabtest.operators.nu_method`).
 
 **Finer object.** A measurement is simulated from an object on a finer grid. If the user's object has ``refine(factor)``, which returns the
 operator of the finer grid, that is used; otherwise a finer object is first averaged over each pixel, ``A P x``: then the simulation uses the same
@@ -35,9 +30,7 @@ from stabtest.operators.checks import NormEstimate, operator_norm
 from stabtest.operators.examine import Examined, examine
 from stabtest.operators.fourier import check_factor
 from stabtest.operators.identity import BlockMean
-
-DIRECT_STEPS = 20
-"""Steps of the direct image."""
+from stabtest.operators.nu_method import DIRECT_STEPS, least_squares
 
 MARGIN = 1.01
 """What the estimate of the norm, which comes from below, is multiplied by for step sizes."""
@@ -233,41 +226,6 @@ class Averaged(LinearOperator):
     def describe(self) -> dict[str, str | int | float]:
         """As ``A``, with the factor."""
         return {**self.operator.describe(), "factor": self.means.factor}
-
-
-def least_squares(operator: LinearOperator, y: Tensor, *, steps: int) -> Tensor:
-    """Steps of the nu-method (nu = 1) for ``min ||A x - y||``, from zero; linear in ``y``.
-
-    Parameters
-    ----------
-    operator
-        With a `norm_bound`.
-    y
-        ``(B, *range.shape)``.
-    steps
-        How many.
-
-    Returns
-    -------
-    Tensor
-        ``(B, *domain.shape)``.
-
-    Examples
-    --------
-    >>> from stabtest.operators import Identity
-    >>> least_squares(Identity((1, 2)), torch.ones(1, 1, 1, 2), steps=20).round(decimals=2)
-    tensor([[[[1., 1.]]]])
-    """
-    size = operator.norm_bound() ** 2
-    before = x = torch.zeros_like(operator.adjoint(y))
-    if size == 0:
-        return x
-    for k in range(1, steps + 1):
-        mu = (k - 1) * (2 * k - 3) * (2 * k + 1) / ((k + 1) * (2 * k + 3) * (2 * k - 1))
-        omega = 4 * (2 * k + 1) * k / ((k + 1) * (2 * k + 3))
-        residual = y - operator.forward(x) if k > 1 else y
-        x, before = x + mu * (x - before) + (omega / size) * operator.adjoint(residual), x
-    return x
 
 
 class _Own(torch.autograd.Function):
