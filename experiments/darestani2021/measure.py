@@ -60,7 +60,7 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
     """All three, for every method; on phantoms, then on real slices."""
     values: dict[str, list[float]] = {}
     arrays: dict[str, Any] = {}
-    slices = min(settings["real"], real.count("mri")) if settings["real"] and real.available() else 0
+    slices = real.wanted(settings["real"], "mri")
     for name in settings["methods"]:
         one = scans.classical(name, SCAN) if name in CLASSICAL else scans.network(name)
         for index in range(settings["images"]):

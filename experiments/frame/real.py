@@ -70,4 +70,9 @@ def count(modality: str) -> int:
     return len(case_names(load_config(FILES[modality])))
 
 
-__all__ = ["FILES", "Real", "available", "config", "count", "possible"]
+def wanted(asked: int, modality: str) -> int:
+    """How many images are measured where a setting asks for so many: no more than there are, and none where no folder is named."""
+    return min(asked, count(modality)) if asked and available() else 0
+
+
+__all__ = ["FILES", "Real", "available", "config", "count", "possible", "wanted"]

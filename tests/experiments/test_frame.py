@@ -14,7 +14,7 @@ from experiments.frame import page, run
 from experiments.frame.claims import Claim, judge
 from experiments.frame.pieces import Pieces
 
-TINY = {"images": 1, "radii": [0.05], "evaluations": 2, "draws": 1, "methods": ["zero-filled"]}
+TINY = {"images": 1, "real": 0, "radii": [0.05], "evaluations": 2, "draws": 1, "methods": ["zero-filled"]}
 
 
 @pytest.fixture

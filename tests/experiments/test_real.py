@@ -27,6 +27,14 @@ WITH_REAL = [
 ]
 TINY = {
     "antun2020": {"images": 1, "real": 1, "radii": [0.02], "evaluations": 2, "draws": 1, "networks": ["automap-mri"]},
+    "colbrook2022": {
+        "images": 1,
+        "real": 1,
+        "radii": [0.05],
+        "evaluations": 2,
+        "draws": 1,
+        "methods": ["zero-filled", "unet-mri"],
+    },
     "darestani2021": {
         "images": 1,
         "real": 1,
@@ -75,6 +83,12 @@ def test_there_are_none_of_several_coils_nor_of_no_scan():
 def test_the_measurement_is_a_part_of_what_counts_as_the_truth(slices):
     case = scans.case(Real("unet-mri"), 1)
     torch.testing.assert_close(case.operator.forward(case.truth), case.measurement, atol=1e-5, rtol=0)
+
+
+def test_as_many_are_wanted_as_there_are_and_none_without_the_folder(slices, monkeypatch):
+    assert [real.wanted(asked, "mri") for asked in (0, 2, 30)] == [0, 2, 3]
+    monkeypatch.delenv("STABTEST_DATA")
+    assert real.wanted(2, "mri") == 0
 
 
 def test_cases_without_room_for_a_detail_are_passed_over():
