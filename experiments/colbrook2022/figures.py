@@ -13,7 +13,7 @@ from experiments.colbrook2022.measure import CLASSICAL
 from experiments.frame.page import Figure, Measured
 
 SHOWN = ("tv", "firenet", "unet-mri", "unet-mri-adversarial", "unet-mri-spectral", "cascade-mri")
-DATA = {"": "", "real.": "real slices, "}
+DATA = {"": "", "real.": "real slice, "}
 """What the names of all that is measured begin with, and what is put before the title of a panel."""
 
 
@@ -77,5 +77,5 @@ def _images(measured: Measured, prefix: str) -> Figure:
 def _figure(name: str, prefix: str, words: str, drawing: Drawing) -> Figure:
     """A figure; one of real slices says so."""
     if prefix:
-        return Figure(f"real-{name}", f"Real brain slices, out of the training distribution of every network. {words}", drawing)
+        return Figure(f"real-{name}", f"A real brain slice, out of the training distribution of every network. {words}", drawing)
     return Figure(name, words, drawing)

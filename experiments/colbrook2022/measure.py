@@ -42,7 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "published": {
         "images": 2,
-        "real": 3,
+        "real": 1,
         "radii": [0.02, 0.05],
         "evaluations": 24,
         "draws": 4,
