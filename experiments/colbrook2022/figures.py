@@ -77,5 +77,7 @@ def _images(measured: Measured, prefix: str) -> Figure:
 def _figure(name: str, prefix: str, words: str, drawing: Drawing) -> Figure:
     """A figure; one of real slices says so."""
     if prefix:
-        return Figure(f"real-{name}", f"A real brain slice, out of the training distribution of every network. {words}", drawing)
+        return Figure(
+            f"real-{name}", f"A real brain slice, out of the training distribution of every network. {words}", drawing
+        )
     return Figure(name, words, drawing)
