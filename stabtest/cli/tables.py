@@ -14,7 +14,7 @@ from stabtest.findings.document import LipschitzSection
 from stabtest.findings.records import Gate
 from stabtest.findings.statistic_names import STATISTICS
 from stabtest.report.comparison import Audit
-from stabtest.report.comparison.protocols import differences, touching
+from stabtest.report.comparison.protocols import Difference, differences, touching
 from stabtest.report.numbers import many
 from stabtest.report.verdict_words import judged
 
@@ -26,6 +26,18 @@ _STYLE = {
     Verdict.NOT_RUN: "magenta",
     Verdict.REPORTED: "dim",
 }
+
+
+BESIDE = 6
+"""Audits that stand in columns; more are rows."""
+
+LEADING = (
+    "quality.psnr.median",
+    "worst_case.relative_change.max",
+    "worst_case.relative_change.ratio_to_reference",
+    "structure.recovery.min",
+)
+"""Statistics that are shown of many audits."""
 
 
 def number(value: float | None) -> str:
@@ -132,21 +144,44 @@ def _value(finding: Finding) -> str:
 
 
 def print_comparison(audits: Sequence[Audit], console: Console) -> None:
-    """One row a statistic of the items under test, one column an audit; what was not measured alike is marked."""
+    """The items under test: one column an audit, or one row where they are too many; what was not measured alike is marked."""
     found = differences(audits)
+    console.print(_side_by_side(audits, found) if len(audits) <= BESIDE else _one_below_another(audits, found))
+    if found:
+        console.print(Text(f"The protocols differ in {many(len(found), 'setting')}; the page lists them.", style="yellow"))
+
+
+def _side_by_side(audits: Sequence[Audit], found: Sequence[Difference]) -> Table:
     table = Table(title="Items under test", title_justify="left")
     table.add_column("statistic")
     for audit in audits:
         table.add_column(audit.name, justify="right")
     table.add_column("protocol")
     for statistic in STATISTICS:
-        values = [audit.finding(statistic, audit.tested) for audit in audits]
-        if any(value is not None and value.value is not None for value in values):
-            shown = ["" if value is None else _value(value) + ("" if value.valid else " INVALID") for value in values]
+        shown = [_found(audit, statistic) for audit in audits]
+        if any(shown):
             table.add_row(statistic, *shown, "differs" if touching(found, statistic) else "same")
-    console.print(table)
-    if found:
-        console.print(Text(f"The protocols differ in {many(len(found), 'setting')}; the page lists them.", style="yellow"))
+    return table
+
+
+def _one_below_another(audits: Sequence[Audit], found: Sequence[Difference]) -> Table:
+    """A few statistics only: the page has all."""
+    table = Table(title="Items under test, some of the statistics of the page", title_justify="left")
+    table.add_column("audit", no_wrap=True)
+    for statistic in LEADING:
+        broken = statistic.replace(".", ".\n")
+        table.add_column(broken + ("\nprotocols differ" if touching(found, statistic) else ""), justify="right")
+    for audit in audits:
+        table.add_row(audit.name, *(_found(audit, statistic) for statistic in LEADING))
+    return table
+
+
+def _found(audit: Audit, statistic: str) -> str:
+    """What was found for the item under test, empty where nothing was."""
+    finding = audit.finding(statistic, audit.tested)
+    if finding is None or finding.value is None:
+        return ""
+    return _value(finding) + ("" if finding.valid else " INVALID")
 
 
 def print_gates(gates: Sequence[Gate], console: Console) -> None:
