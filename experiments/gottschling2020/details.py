@@ -22,7 +22,7 @@ from torch import Tensor
 
 from experiments.frame import scans
 from experiments.frame.pieces import Arrays, Pieces
-from experiments.frame.scans import Reconstructor
+from experiments.frame.scans import Reconstructor, Scan
 from stabtest import metrics, tensors
 from stabtest.search import worst_case
 from stabtest.stability.cases import Case
@@ -65,7 +65,7 @@ def _part(case: Case) -> tuple[Tensor, tuple[int, int]]:
     return STRONGER * window * case.truth, (row, column)
 
 
-def transferred(pieces: Pieces, one: Reconstructor, scan: str, index: int, shape: Shape | None) -> Arrays:
+def transferred(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, shape: Shape | None) -> Arrays:
     """Transfer of the kernel's part of a detail; with the images that show it."""
 
     def make() -> dict[str, Any]:
@@ -91,7 +91,7 @@ def transferred(pieces: Pieces, one: Reconstructor, scan: str, index: int, shape
     return pieces.get(f"transfer-{one.name}-{told[0]}", inputs, make)
 
 
-def errors(pieces: Pieces, one: Reconstructor, scan: str, index: int) -> Arrays:
+def errors(pieces: Pieces, one: Reconstructor, scan: Scan, index: int) -> Arrays:
     """Where the error lies, and how much of the kernel's part of the object is guessed."""
 
     def make() -> dict[str, Any]:
@@ -107,7 +107,7 @@ def errors(pieces: Pieces, one: Reconstructor, scan: str, index: int) -> Arrays:
 def priced(
     pieces: Pieces,
     one: Reconstructor,
-    scan: str,
+    scan: Scan,
     index: int,
     *,
     size: float,
@@ -170,14 +170,17 @@ def priced(
 
 
 def _with_other_noise(one: Reconstructor, case: Case, detail: Tensor, draws: int, *, least: float) -> list[float]:
-    """Gain of the same detail in measurements of the same object with other noise; the least distance is that of the search."""
-    assert case.noiseless is not None
+    """Gain of the same detail in measurements of the same object with other noise; the least distance is that of the search.
+
+    A real measurement keeps the noise that it has, and gets as much beside it.
+    """
     assert case.noise_std is not None
+    base = case.measurement if case.noiseless is None else case.noiseless
     data = case.operator.forward(detail.to(case.operator.domain.dtype(torch.float32)))
     generator, found = torch.Generator().manual_seed(scans.NOISE_SEED), []
     for _ in range(draws):
         noise = tensors.randn(tuple(data.shape), dtype=data.dtype, generator=generator)
-        y = case.noiseless + case.noise_std * case.operator.restrict(noise)
+        y = base + case.noise_std * case.operator.restrict(noise)
         change = one.method(y + data, case.operator) - one.method(y, case.operator)
         found.append(float(tensors.norm(change)) / max(float(tensors.norm(data)), least))
     return found

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from experiments.frame.page import Figure, Measured
 from experiments.gottschling2020.details import ANATOMY, DETAILS
 
-MODALITIES = {"mri": "MRI", "ct": "CT"}
+MODALITIES = {"mri": "MRI", "ct": "CT", "real.mri": "MRI, real brain slices", "real.ct": "CT, a real tooth"}
+"""What the names of all that is measured begin with; what is real is out of the training distribution."""
+_OUT = "Real measurements, out of the training distribution."
 MARKS = {
     "bound": ("lower bound of the pair", "^", "#0072b2"),
     "gain": ("gain of the pair", "o", "#c04a00"),
@@ -23,12 +25,17 @@ MARKS = {
 
 
 def draw(measured: Measured) -> list[Figure]:
-    """One figure of details a modality, one of the price."""
+    """One figure of details a modality, one of the price; the same of real measurements."""
     found = {
-        modality: [key.split(".", 2)[2] for key in measured.values if key.startswith(f"{modality}.bound.")]
+        modality: [key.removeprefix(f"{modality}.bound.") for key in measured.values if key.startswith(f"{modality}.bound.")]
         for modality in MODALITIES
     }
-    return [*[_details(measured, modality, names) for modality, names in found.items() if names], _price(measured, found)]
+    there = {modality: names for modality, names in found.items() if names}
+    figures = [_details(measured, modality, names) for modality, names in there.items()]
+    for real in (False, True):
+        some = {modality: names for modality, names in there.items() if modality.startswith("real.") == real}
+        figures += [_price(measured, some)] if some else []
+    return figures
 
 
 def _details(measured: Measured, modality: str, names: list[str]) -> Figure:
@@ -52,11 +59,14 @@ def _details(measured: Measured, modality: str, names: list[str]) -> Figure:
         "measurement and so, by each method, the same image; the figure above it is the share of the invisible part that the method shows, right for "
         "object 1 and wrong for object 2."
     )
+    if modality.startswith("real."):
+        words = f"{_OUT} {words}"
+        return Figure(f"real-details-{modality.removeprefix('real.')}", words, drawing)
     return Figure(f"details-{modality}", words, drawing)
 
 
 def _price(measured: Measured, found: dict[str, list[str]]) -> Figure:
-    there = [modality for modality, names in found.items() if names]
+    there, real = list(found), any(modality.startswith("real.") for modality in found)
     drawing, axes = pyplot.subplots(2, len(there), figsize=(5.4 * len(there), 8), layout="constrained", squeeze=False)
     for column, modality in zip(axes.T, there, strict=True):
         _marks(column[0], measured, modality, found[modality])
@@ -68,7 +78,7 @@ def _price(measured: Measured, found: dict[str, list[str]]) -> Figure:
         "image in the kernel does not depend on the data stays below the dash. Below: the gain of the pair against the share of the object's "
         "invisible part that is guessed. Means over the images."
     )
-    return Figure("price", words, drawing)
+    return Figure("real-price" if real else "price", f"{_OUT} {words}" if real else words, drawing)
 
 
 def _marks(axis: Axes, measured: Measured, modality: str, names: list[str]) -> None:

@@ -51,6 +51,16 @@ TINY = {
         "radii": {"mri": [0.08]},
         "networks": {"mri": ["unet-mri"]},
     },
+    "gottschling2020": {
+        "size": 0.2,
+        "data": 5.0,
+        "images": 1,
+        "real": 1,
+        "steps": 1,
+        "evaluations": 2,
+        "draws": 1,
+        "methods": {"mri": ["zero-filled", "unet-mri"]},
+    },
 }
 
 

@@ -17,6 +17,7 @@ TINY = {
         "size": 0.2,
         "data": 5.0,
         "images": 1,
+        "real": 0,
         "steps": 1,
         "evaluations": 2,
         "draws": 1,
