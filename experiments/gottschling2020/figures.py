@@ -100,7 +100,7 @@ def _plane(axis: Axes, measured: Measured, modality: str, names: list[str]) -> N
         x, y = (float(np.mean(measured.values[f"{modality}.{key}.{name}"])) for key in ("guessed", "gain"))
         axis.plot(x, y, marker, color=f"C{k}", label=name, linestyle="none", markeredgecolor="#16191d")
     axis.margins(x=0.12, y=0.12)
-    axis.legend(fontsize=8, loc="upper left")
+    axis.legend(fontsize=8, loc="best")
     axis.set_xlabel("share of the object's invisible part that is guessed")
     axis.set_ylabel("gain of the pair")
     axis.grid(alpha=0.3)

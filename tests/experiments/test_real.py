@@ -125,7 +125,7 @@ def test_claims_on_real_measurements_are_measured_where_there_are_any(name, slic
     found = measured(name, tmp_path, monkeypatch)
     keys = [key for key in found["values"] if key.startswith("real.")]
     assert keys
-    assert {key.removeprefix("real.").split(".")[0] for key in keys} & {"change", "loss", "search"}
+    assert {key.removeprefix("real.").split(".")[0] for key in keys} & {"change", "loss", "mri", "search"}
     assert not any(one["why"] == ABSENT for one in found["claims"])
     assert "out of the training distribution" in (tmp_path / name / "index.html").read_text(encoding="utf-8")
 
