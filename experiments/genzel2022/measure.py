@@ -40,7 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "networks": {"mri": ["unet-mri", "unet-mri-jittered"]},
     },
     "published": {
-        "images": 1,
+        "images": 3,
         "real": 1,
         "evaluations": {"mri": 100, "ct": 40},
         "draws": 4,
