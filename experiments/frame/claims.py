@@ -7,7 +7,8 @@ ours is computed, and either why it ``cannot`` be tested here or the conditions 
 
 A name stands for what was measured: one number, or one for each image, of which the mean is compared; a number for itself. Every condition has to
 hold for the word *agrees*; if all names were measured and one does not, *differs*; if a name was not measured, *cannot be tested here*. Beside each
-mean stands the range of the images, and in how many of them the comparison holds, so that a mean that rests on one image is seen to.
+mean stands the range of the images, and in how many of them the comparison holds, so that a mean that rests on one image is seen to. Where that
+is no more than half of them, *agrees* is said to be so by the means alone.
 
 ``"data": "real"`` marks a claim on real measurements (`experiments.frame.real`), whose names begin with ``real.``. Where there are none it cannot be
 tested, and its row says so.
@@ -92,7 +93,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run says of a claim: ``verdict``, ``ours`` in figures, and ``why`` where it is not *agrees*."""
+    """What a run says of a claim: ``verdict``, ``ours`` in figures, and ``why`` where it is not *agrees*, or agrees by the means alone."""
 
     claim: Claim
     verdict: str
@@ -129,6 +130,8 @@ def judge(claim: Claim, values: Values) -> Judged:
     >>> judged = judge(claim, {"psnr.few": [20.0, 21.0], "psnr.many": [22.0, 20.0]})
     >>> judged.verdict, judged.ours
     ('agrees', 'psnr.few 20.5 [20, 21] < psnr.many 21 [20, 22] (1 of 2 images)')
+    >>> judged.why
+    'by the means alone: a comparison holds in no more than half of the images'
     >>> judge(claim, {"psnr.few": [20.0]}).verdict
     'cannot be tested here'
     """
@@ -141,9 +144,11 @@ def judge(claim: Claim, values: Values) -> Judged:
         rest = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
         return Judged(claim, CANNOT, "-", f"not measured at this setting: {', '.join(missing[:2])}{rest}")
     found = [_evaluated(condition, values) for condition in claim.holds]
-    failed = [condition for condition, (holds, _) in zip(claim.holds, found, strict=True) if not holds]
+    failed = [condition for condition, one in zip(claim.holds, found, strict=True) if not one.holds]
     why = f"does not hold: {'; '.join(failed)}" if failed else ""
-    return Judged(claim, DIFFERS if failed else AGREES, "; ".join(words for _, words in found), why)
+    if not failed and min(one.share for one in found) <= 0.5:
+        why = "by the means alone: a comparison holds in no more than half of the images"
+    return Judged(claim, DIFFERS if failed else AGREES, "; ".join(one.words for one in found), why)
 
 
 def figure(value: float) -> str:
@@ -187,7 +192,16 @@ def _parsed(condition: str) -> list[Any]:
     return parsed
 
 
-def _evaluated(condition: str, values: Values) -> tuple[bool, str]:
+@dataclass(frozen=True)
+class _Compared:
+    """A condition: whether it holds of the means, in which share of the images, and both in words."""
+
+    holds: bool
+    words: str
+    share: float = 1.0
+
+
+def _evaluated(condition: str, values: Values) -> _Compared:
     parsed = _parsed(condition)
     series = [[f * v for v in (values[n] if isinstance(n, str) else (n,))] for f, n in parsed[0::2]]
     relations = parsed[1::2]
@@ -200,9 +214,9 @@ def _evaluated(condition: str, values: Values) -> tuple[bool, str]:
     words = shown[0] + "".join(f" {r} {s}" for r, s in zip(relations, shown[1:], strict=True))
     images = max(len(one) for one in series)
     if images == 1 or any(len(one) not in (1, images) for one in series):
-        return holds, words
+        return _Compared(holds, words)
     wide = [list(one) * (images if len(one) == 1 else 1) for one in series]
     count = sum(
         all(_RELATIONS[r](a, b) for r, (a, b) in zip(relations, pairwise(row), strict=True)) for row in zip(*wide, strict=True)
     )
-    return holds, f"{words} ({count} of {images} images)"
+    return _Compared(holds, f"{words} ({count} of {images} images)", count / images)
