@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stabtest.errors import AuditError
+from stabtest.findings.document import Document
 from stabtest.findings.statistic_names import STATISTICS
 from stabtest.findings.verdicts import Finding, Verdict
 from stabtest.report import tables
@@ -74,30 +75,28 @@ def _overview(audits: Sequence[Audit], found: Sequence[Difference]) -> tuple[Blo
     body = tables.rows(
         [Cell(audit.name, link=audit.link) for audit in audits],
         tables.words(audit.document.title for audit in audits),
-        tables.words({"mri": "MRI", "ct": "CT", "other": "other"}[document.modality] for document in documents),
-        tables.words("simulated" if document.data.simulated else "real" for document in documents),
+        tables.words(_scan(document) for document in documents),
         tables.counts([len(document.data.cases) for document in documents]),
         tables.counts([len({case.patient for case in document.data.cases}) for document in documents]),
         tables.words(_tally(audit) for audit in audits),
         tables.counts([len(document.deviations) for document in documents]),
-        tables.words(document.created for document in documents),
-        tables.words(f"stabtest {document.tool.version} {document.tool.commit or ''}".strip() for document in documents),
-        [tables.text(document.criteria_sha256[:12], code=True) for document in documents],
+        tables.words(document.created[:10] for document in documents),
+        tables.words(f"{document.tool.version} {document.tool.commit or ''}".strip() for document in documents),
+        [tables.text(document.criteria_sha256[:8], code=True) for document in documents],
     )
     heads = (
         "Audit",
         "Title",
-        "Modality",
-        "Measurements",
+        "Scan",
         "Images",
         "Patients",
         "Verdicts",
         "Deviations",
         "Created",
-        "Tool",
-        "Criteria, SHA-256",
+        "stabtest",
+        "Criteria",
     )
-    numeric = (False, False, False, False, True, True, False, True, False, False, False)
+    numeric = (False, False, False, True, True, False, True, False, False, False)
     blocks: list[Block] = [Table("audits-table", "Audits", heads, body, numeric=numeric)]
     if found:
         blocks.append(
@@ -108,6 +107,12 @@ def _overview(audits: Sequence[Audit], found: Sequence[Difference]) -> tuple[Blo
             )
         )
     return tuple(blocks)
+
+
+def _scan(document: Document) -> str:
+    """Modality, and whether it was measured."""
+    modality = {"mri": "MRI", "ct": "CT", "other": "other"}[document.modality]
+    return f"{modality}, {'simulated' if document.data.simulated else 'real'}"
 
 
 def _tally(audit: Audit) -> str:
