@@ -23,7 +23,7 @@ from torch import Tensor
 
 from experiments.frame import scans
 from experiments.frame.pieces import Arrays, Pieces
-from experiments.frame.scans import Reconstructor
+from experiments.frame.scans import Reconstructor, Scan
 from stabtest import tensors
 from stabtest.audit.fingerprint import digest
 from stabtest.search import worst_case_curve
@@ -71,7 +71,7 @@ def measures(case: Case, region: Tensor, clean: Tensor, perturbed: Tensor) -> di
     }
 
 
-def attacked(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radii: Sequence[float], evaluations: int) -> Arrays:
+def attacked(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, *, radii: Sequence[float], evaluations: int) -> Arrays:
     """The worst found for the disc at each radius."""
 
     def make() -> dict[str, Any]:
@@ -106,7 +106,7 @@ def attacked(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radii
     return pieces.get(f"local-{one.name}", inputs, make)
 
 
-def given(pieces: Pieces, one: Reconstructor, scan: str, index: int, perturbation: np.ndarray[Any, Any]) -> Arrays:
+def given(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, perturbation: np.ndarray[Any, Any]) -> Arrays:
     """What a perturbation that was found for another method does in the same disc."""
 
     def make() -> dict[str, Any]:
@@ -120,7 +120,7 @@ def given(pieces: Pieces, one: Reconstructor, scan: str, index: int, perturbatio
     return pieces.get(f"local-given-{one.name}", inputs, make)
 
 
-def noised(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radii: Sequence[float], draws: int) -> Arrays:
+def noised(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, *, radii: Sequence[float], draws: int) -> Arrays:
     """Gaussian noise of the same norm: the median artefact."""
 
     def make() -> dict[str, Any]:
@@ -147,7 +147,7 @@ def noised(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radii: 
     return pieces.get(f"local-noise-{one.name}", inputs, make)
 
 
-def spiked(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, radius: float) -> Arrays:
+def spiked(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, *, radius: float) -> Arrays:
     """One pixel, ``e = s A delta`` of a relative norm, with the phase of the object there: the share of ``s`` that comes back."""
 
     def make() -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 Every method is searched on the same measurements, for the same discs, with the same number of evaluations. Total variation stands twice: with
 the weight of the card (chosen on noise), and with an eighth of it, closer to the constrained problem of the paper and to exact recovery.
+
+The same on real brain slices, where there are any (`experiments.frame.real`), under names that begin with ``real``, with the weights that were chosen
+on phantoms.
 """
 
 from __future__ import annotations
@@ -12,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from experiments.alaifari2022.local import attacked, given, noised, spiked
-from experiments.frame import scans
+from experiments.frame import real, scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Pieces
-from experiments.frame.scans import Reconstructor
+from experiments.frame.real import Real
+from experiments.frame.scans import Reconstructor, Scan
 from reconstructors import zoo
 from reconstructors.tv import TotalVariation
 from stabtest.audit.fingerprint import digest
@@ -27,9 +31,17 @@ LIGHTER = 1 / 8
 LIMIT_STEPS = 2000
 """Of its solver, for the single pixel alone: at the lighter weight the steps of all else do not reach the limit."""
 SETTINGS: dict[str, dict[str, Any]] = {
-    "quick": {"images": 1, "radii": [0.02], "evaluations": 4, "draws": 1, "methods": ["zero-filled", "unet-mri"]},
+    "quick": {
+        "images": 1,
+        "real": 0,
+        "radii": [0.02],
+        "evaluations": 4,
+        "draws": 1,
+        "methods": ["zero-filled", "unet-mri"],
+    },
     "published": {
         "images": 2,
+        "real": 3,
         "radii": [0.01, 0.02, 0.04],
         "evaluations": 24,
         "draws": 4,
@@ -37,6 +49,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "full": {
         "images": 10,
+        "real": 3,
         "radii": [0.005, 0.01, 0.02, 0.04, 0.08],
         "evaluations": 100,
         "draws": 10,
@@ -56,12 +69,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
-    """Artefacts found and by noise, the whole change, the spike, and what the perturbation for total variation does to the others."""
+    """Every method on every phantom, then on every real slice."""
     values: dict[str, list[float]] = {}
     arrays: dict[str, Any] = {"radii": np.asarray(settings["radii"])}
     for name in settings["methods"]:
         for index in range(settings["images"]):
-            _one(values, arrays, pieces, settings, name, index)
+            _one(values, arrays, pieces, settings, "", name, SCAN, index)
+        for index in range(real.wanted(settings["real"], "mri")):
+            _one(values, arrays, pieces, settings, "real.", name, Real(SCAN), index)
     return Measured(values, arrays)
 
 
@@ -83,29 +98,38 @@ def _nearer_limit() -> Reconstructor:
 
 
 def _one(
-    values: dict[str, list[float]], arrays: dict[str, Any], pieces: Pieces, settings: dict[str, Any], name: str, index: int
+    values: dict[str, list[float]],
+    arrays: dict[str, Any],
+    pieces: Pieces,
+    settings: dict[str, Any],
+    prefix: str,
+    name: str,
+    scan: Scan,
+    index: int,
 ) -> None:
-    """One method on one image."""
-    one, radii = _method(name), settings["radii"]
-    found = attacked(pieces, one, SCAN, index, radii=radii, evaluations=settings["evaluations"])
-    noise = noised(pieces, one, SCAN, index, radii=radii, draws=settings["draws"])
-    spike = spiked(pieces, one, SCAN, index, radius=radii[-1])
-    measured = {"spike": float(spike["share"]), "samples": float(spike["samples"])}
+    """Artefacts found and by noise, the whole change, the spike, and what the perturbation for total variation does, of one method on one image."""
+
+    def put(key: str, value: float) -> None:
+        values.setdefault(f"{prefix}{key}", []).append(float(value))
+
+    one, radii, budget = _method(name), settings["radii"], settings["evaluations"]
+    found = attacked(pieces, one, scan, index, radii=radii, evaluations=budget)
+    noise = noised(pieces, one, scan, index, radii=radii, draws=settings["draws"])
+    spike = spiked(pieces, one, scan, index, radius=radii[-1])
     if name == "tv-light":
-        limit = spiked(pieces, _nearer_limit(), SCAN, index, radius=radii[-1])
-        values.setdefault("spike.tv-light-limit", []).append(float(limit["share"]))
-    measured["psnr"] = float(scans.clean_image(pieces, one, SCAN, index)["psnr"])
+        put("spike.tv-light-limit", spiked(pieces, _nearer_limit(), scan, index, radius=radii[-1])["share"])
     for k, radius in enumerate(radii):
         for key in ("artefact", "change", "inside"):
-            values.setdefault(f"{key}.{name}.{100 * radius:g}", []).append(float(found[key][k]))
-        values.setdefault(f"noise.{name}.{100 * radius:g}", []).append(float(noise["artefact"][k]))
-    for key, value in measured.items():
-        values.setdefault(f"{key}.{name}", []).append(value)
+            put(f"{key}.{name}.{100 * radius:g}", found[key][k])
+        put(f"noise.{name}.{100 * radius:g}", noise["artefact"][k])
+    put(f"spike.{name}", spike["share"])
+    put(f"samples.{name}", spike["samples"])
+    put(f"psnr.{name}", scans.clean_image(pieces, one, scan, index)["psnr"])
+    shown = {f"image.{name}": found["image"], "region": found["region"], "peak": found["peak"]}
     if SOURCE in settings["methods"] and name != SOURCE:
-        of = attacked(pieces, _method(SOURCE), SCAN, index, radii=radii, evaluations=settings["evaluations"])
-        passed = given(pieces, one, SCAN, index, of["perturbation"][-1])
-        values.setdefault(f"given.{SOURCE}.to.{name}", []).append(float(passed["artefact"]))
-        if index == 0:
-            arrays[f"given.{name}"] = passed["image"]
+        of = attacked(pieces, _method(SOURCE), scan, index, radii=radii, evaluations=budget)
+        passed = given(pieces, one, scan, index, of["perturbation"][-1])
+        put(f"given.{SOURCE}.to.{name}", passed["artefact"])
+        shown[f"given.{name}"] = passed["image"]
     if index == 0:
-        arrays |= {f"image.{name}": found["image"], "region": found["region"], "peak": found["peak"]}
+        arrays |= {f"{prefix}{key}": array for key, array in shown.items()}

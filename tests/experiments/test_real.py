@@ -27,6 +27,14 @@ WITH_REAL = [
 ]
 TINY = {
     "antun2020": {"images": 1, "real": 1, "radii": [0.02], "evaluations": 2, "draws": 1, "networks": ["automap-mri"]},
+    "alaifari2022": {
+        "images": 1,
+        "real": 1,
+        "radii": [0.02],
+        "evaluations": 2,
+        "draws": 1,
+        "methods": ["zero-filled", "unet-mri"],
+    },
     "colbrook2022": {
         "images": 1,
         "real": 1,

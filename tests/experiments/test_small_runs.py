@@ -11,7 +11,14 @@ from experiments.frame import claims, run
 from experiments.frame.pieces import Pieces
 
 TINY = {
-    "alaifari2022": {"images": 1, "radii": [0.02], "evaluations": 2, "draws": 1, "methods": ["zero-filled", "unet-mri"]},
+    "alaifari2022": {
+        "images": 1,
+        "real": 0,
+        "radii": [0.02],
+        "evaluations": 2,
+        "draws": 1,
+        "methods": ["zero-filled", "unet-mri"],
+    },
     "cheng2020": {"images": 1, "evaluations": 2, "places": 2, "methods": ["unet-mri", "zero-filled"]},
     "gottschling2020": {
         "size": 0.2,
