@@ -246,6 +246,15 @@ def test_what_is_measured_without_a_gradient_does_not_rest_on_its_gates(name):
     assert not any(other.healthy("net", test=test) for test in TESTS)
 
 
+@pytest.mark.parametrize(("name", "valid"), [("determinism", False), ("accuracy", False), ("gradient", True)])
+def test_a_gate_of_the_reference_invalidates_the_difference_in_quality(name, valid):
+    rows = [QualityRow(case=str(k), method=method, psnr=30.0 + k, nrmse=0.1, ssim=0.9) for k in range(3) for method in ROLES]
+    gate = Gate(name=name, subject="tv", passed=False, value=0.1, limit=1e-4, detail="")
+    findings = summarise(rows, roles=ROLES, gates=[gate])
+    assert find(findings, "quality.psnr.difference_to_reference").valid is valid
+    assert find(findings, "quality.psnr.median").valid
+
+
 def test_without_truth_the_error_is_not_run():
     found = find(summarise([worst(error=None)], roles=ROLES), "worst_case.relative_error.max")
     assert found.value is None
