@@ -17,7 +17,7 @@ import torch
 
 from experiments.frame import scans
 from experiments.frame.pieces import Arrays, Pieces
-from experiments.frame.scans import Reconstructor
+from experiments.frame.scans import Reconstructor, Scan
 from stabtest.findings.missed_rows import MissedLesionRow
 from stabtest.operators import LinearOperator
 from stabtest.stability import MissedLesionTest
@@ -51,7 +51,7 @@ def drawn(case: Case, count: int, seed: int) -> list[tuple[Lesion, Insertion]]:
     return found
 
 
-def at_random(pieces: Pieces, one: Reconstructor, scan: str, index: int, count: int) -> Arrays:
+def at_random(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, count: int) -> Arrays:
     """Recovery of features drawn at random, the same for all methods."""
 
     def make() -> dict[str, Any]:
@@ -65,7 +65,7 @@ def at_random(pieces: Pieces, one: Reconstructor, scan: str, index: int, count: 
     return pieces.get(f"random-features-{one.name}", inputs, make)
 
 
-def by_search(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, places: int, evaluations: int) -> Arrays:
+def by_search(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, *, places: int, evaluations: int) -> Arrays:
     """The feature that came back least, measured again from scratch, with the images that show it."""
 
     def make() -> dict[str, Any]:
@@ -96,7 +96,7 @@ def by_search(pieces: Pieces, one: Reconstructor, scan: str, index: int, *, plac
     return pieces.get(f"missed-{one.name}", inputs, make)
 
 
-def given(pieces: Pieces, one: Reconstructor, scan: str, index: int, lesion: Sequence[float]) -> float:
+def given(pieces: Pieces, one: Reconstructor, scan: Scan, index: int, lesion: Sequence[float]) -> float:
     """Recovery of a feature that was found for another method."""
 
     def make() -> dict[str, Any]:
