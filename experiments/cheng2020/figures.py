@@ -48,7 +48,7 @@ def _rates(measured: Measured, prefix: str, names: list[str]) -> Figure:
     axis.legend(fontsize=8)
     words = (
         f"On {DATA[prefix]}: recovery of small features that the data carry, drawn at random, the same for all methods, and the one that "
-        "came back least in each image as far as a search with as many reconstructions found it for each method. Below the dotted line a feature is missed; "
+        "came back least in each image as far as a search with as many reconstructions found it for each method. Below the line a feature is missed; "
         "shares missed at random, and of those found."
     )
     return Figure(f"{prefix}rates".replace(".", "-"), words, drawing)
