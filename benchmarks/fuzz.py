@@ -41,14 +41,14 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stabtest import data, networks
-from stabtest.audit.config_file import parse_config
-from stabtest.audit.mask_file import read_mask
+from stabtest.audit.cases.mask_file import read_mask
+from stabtest.audit.cases.naming import case_names
+from stabtest.audit.cases.own_operator import read_matrix
+from stabtest.audit.cases.trajectory_file import read_trajectory
+from stabtest.audit.config.file import parse_config
+from stabtest.audit.config.template import init_template
 from stabtest.audit.measures import measurements
-from stabtest.audit.naming import case_names
-from stabtest.audit.own_operator import read_matrix
-from stabtest.audit.store import Result, Store
-from stabtest.audit.template import init_template
-from stabtest.audit.trajectory_file import read_trajectory
+from stabtest.audit.units.store import Result, Store
 from stabtest.data.coil_maps import read_coil_maps
 from stabtest.data.volumes import count_slices, volume_patients
 from stabtest.errors import StabtestError

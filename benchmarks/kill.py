@@ -192,7 +192,7 @@ def snapshot(out: Path) -> dict[str, tuple[int, int, int]]:
 
 def half_written(out: Path) -> list[str]:
     """Results and reports that are not whole, and, where ``out`` is finished, files under temporary names."""
-    from stabtest.audit.store import Store
+    from stabtest.audit.units.store import Store
     from stabtest.report import load_document
 
     store, bad = Store(out / "units"), list[str]()

@@ -33,7 +33,7 @@ from experiments.training.recipes import RECIPES
 from reconstructors import zoo
 from stabtest.audit.cases import case_names, make_case
 from stabtest.audit.config import Config
-from stabtest.audit.config_file import load_config
+from stabtest.audit.config.file import load_config
 from stabtest.audit.subject import load_reference, load_subjects
 from stabtest.metrics import psnr
 from stabtest.stability.cases import Case, Method

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from stabtest.audit.config import Config
-from stabtest.audit.config_file import parse_config
-from stabtest.audit.settings import MapsSection, MaskSection, RegionSection, TrajectorySection
+from stabtest.audit.config.file import parse_config
+from stabtest.audit.config.settings import MapsSection, MaskSection, RegionSection, TrajectorySection
 from stabtest.findings import Criterion
 from stabtest.report.statistic_words import STATISTIC_WORDS
 

@@ -27,6 +27,13 @@ ALLOWED = {
     "reconstructors": LEAVES,
 }
 """What each room may import beside itself; ``a.b`` allows one module of a room only."""
+AUDIT = {
+    "config": set(),
+    "cases": {"config", "fingerprint", "privacy"},
+    "units": {"config", "cases", "fingerprint", "measures", "subject"},
+    "document": {"config", "cases", "units", "fingerprint", "measures", "subject", "privacy"},
+}
+"""The same inside the audit: from what is asked for to what is measured on, to the work, to what is said. `conduct` joins them."""
 
 
 def room_of(path: Path) -> str:
@@ -70,6 +77,22 @@ FILES = sorted(
 @pytest.mark.parametrize("room", sorted(ALLOWED))
 def test_a_room_imports_only_what_it_may(room):
     assert [wrong for path in FILES if room_of(path) == room for wrong in violations(path)] == []
+
+
+@pytest.mark.parametrize("room", sorted(AUDIT))
+def test_an_audit_goes_one_way(room):
+    allowed = {f"stabtest.audit.{name}" for name in (room, *AUDIT[room])}
+    wrong = [
+        f"{path.name} imports {name}"
+        for path in (ROOT / "stabtest" / "audit" / room).rglob("*.py")
+        for name in imports(path)
+        if name.startswith("stabtest.audit.") and ".".join(name.split(".")[:3]) not in allowed
+    ]
+    assert wrong == []
+
+
+def test_every_room_of_the_audit_is_held_to_that():
+    assert {path.parent.name for path in (ROOT / "stabtest" / "audit").glob("*/__init__.py")} == set(AUDIT)
 
 
 def test_every_file_belongs_to_a_known_room():

@@ -53,4 +53,6 @@ def test_what_a_browser_would_load_is_seen(hooks, html, found):
 def test_every_module_has_a_page(hooks):
     listed = [module for modules in hooks.rooms().values() for module in modules]
     assert len(listed) == len(set(listed))
-    assert {"stabtest.search.ascent", "stabtest.audit.settings.scan", "reconstructors.tgv", "stabtest.phantoms"} <= set(listed)
+    assert {"stabtest.search.ascent", "stabtest.audit.config.settings.scan", "reconstructors.tgv", "stabtest.phantoms"} <= set(
+        listed
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from reconstructors import zoo
 from stabtest.audit.cases import case_names
 from stabtest.audit.config import Config
-from stabtest.audit.config_file import load_config
+from stabtest.audit.config.file import load_config
 
 FILES = {name: Path(__file__).parents[1] / "real_data" / f"{file}.toml" for name, file in (("mri", "brain"), ("ct", "tooth"))}
 """The configuration of each modality."""

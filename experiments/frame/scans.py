@@ -1,9 +1,9 @@
 """Scans, cases and methods of the experiments: those that an audit would make of the zoo's model cards.
 
 The cases are phantoms that no training has seen (seeds of audits, from 1 000 000), drawn on a finer grid and measured with the noise that the
-networks were trained with (`stabtest.audit.simulate`). Total variation stands beside every network on the same measurement, with the weight of the
-network's card, 300 steps of its solver and the derivative of what these steps converge to: that of the steps themselves costs four times as much
-for a search of the same number of evaluations.
+networks were trained with (`stabtest.audit.cases.simulate`). Total variation stands beside every network on the same measurement, with the
+weight of the network's card, 300 steps of its solver and the derivative of what these steps converge to: that of the steps themselves costs
+four times as much for a search of the same number of evaluations.
 
 Where a function takes a scan it is the name of a network, whose scan it is, or a `Real` one: the same scan of the real measurements.
 """

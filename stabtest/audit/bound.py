@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stabtest.audit.cases import make_case
-from stabtest.audit.laboratory import to_device
+from stabtest.audit.cases.simulate import derived_seed
 from stabtest.audit.measures import lipschitz_test
-from stabtest.audit.multipliers import read_multipliers, write_multipliers
-from stabtest.audit.plan import Plan
-from stabtest.audit.simulate import derived_seed
+from stabtest.audit.units.laboratory import to_device
+from stabtest.audit.units.multipliers import read_multipliers, write_multipliers
+from stabtest.audit.units.plan import Plan
 from stabtest.findings.document import LipschitzSection
 from stabtest.findings.records import BoundRow, Bracket, LayerRow, NormalisedRow
 from stabtest.stability.lipschitz import BoundProgress

@@ -17,14 +17,14 @@ from typing import Any
 
 import torch
 
-from stabtest.audit.assemble import assemble
-from stabtest.audit.engine import Event, run_units
+from stabtest.audit.document.assemble import assemble
+from stabtest.audit.document.sidecar import export_pictures
+from stabtest.audit.document.witnesses import export_witnesses
 from stabtest.audit.gates import run_gates
-from stabtest.audit.laboratory import MakeLaboratory
-from stabtest.audit.plan import Plan
-from stabtest.audit.sidecar import export_pictures
-from stabtest.audit.store import Store, write_atomically
-from stabtest.audit.witnesses import export_witnesses
+from stabtest.audit.units.engine import Event, run_units
+from stabtest.audit.units.laboratory import MakeLaboratory
+from stabtest.audit.units.plan import Plan
+from stabtest.audit.units.store import Store, write_atomically
 from stabtest.errors import AuditError, refused
 from stabtest.findings import Document, Verdict
 
@@ -85,7 +85,7 @@ def run(
     workers
         Number of processes; 0 or 1 = this one.
     scheduler
-        Address of a Dask scheduler whose workers measure instead (`stabtest.audit.cluster`).
+        Address of a Dask scheduler whose workers measure instead (`stabtest.audit.units.cluster`).
     progress
         Told what happens to each unit.
     tell

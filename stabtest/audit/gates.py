@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from stabtest.audit.cases import case_names, check_case, make_case
-from stabtest.audit.laboratory import to_device
-from stabtest.audit.own_operator import own_files
-from stabtest.audit.plan import Plan
+from stabtest.audit.cases.own_operator import own_files
+from stabtest.audit.cases.separation import separation, separation_gate
+from stabtest.audit.cases.simulate import derived_seed
 from stabtest.audit.privacy import public
-from stabtest.audit.separation import separation, separation_gate
-from stabtest.audit.simulate import derived_seed
+from stabtest.audit.units.laboratory import to_device
+from stabtest.audit.units.plan import Plan
 from stabtest.errors import NetworkError, OperatorError
 from stabtest.findings.records import Gate
 from stabtest.networks.gates import check_network, require

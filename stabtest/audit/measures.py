@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, Literal
 
 from stabtest.audit.cases import case_operator
+from stabtest.audit.cases.scans import check_nested
+from stabtest.audit.cases.simulate import finer_object, mask_family
+from stabtest.audit.cases.trajectory import readout_levels
 from stabtest.audit.config import Config
-from stabtest.audit.scans import check_nested
-from stabtest.audit.simulate import finer_object, mask_family
 from stabtest.audit.subject import Subject, load_reference
-from stabtest.audit.trajectory import readout_levels
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import sampling_fraction
 from stabtest.stability import (

@@ -55,7 +55,7 @@ def without_folders(text: str, config: Config) -> str:
 
     Examples
     --------
-    >>> from stabtest.audit.config_file import parse_config
+    >>> from stabtest.audit.config.file import parse_config
     >>> config = parse_config('network.zoo = "tv"', base_dir=Path("/home/someone/audit"))
     >>> without_folders("/home/someone/audit/scan.h5: damaged", config)
     'scan.h5: damaged'

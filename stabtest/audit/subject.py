@@ -22,9 +22,9 @@ from torch import Tensor, nn
 import reconstructors
 from stabtest import networks
 from stabtest.audit.config import Config
+from stabtest.audit.config.settings import NetworkSection
 from stabtest.audit.fingerprint import digest, file_sha256
 from stabtest.audit.privacy import public
-from stabtest.audit.settings import NetworkSection
 from stabtest.errors import AuditError, ConfigError
 from stabtest.findings.document import Item
 from stabtest.operators import LinearOperator

@@ -14,7 +14,7 @@ from stabtest.cli.prepare import open_console, plan_from
 from stabtest.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stabtest.audit.plan import Plan
+    from stabtest.audit.units.plan import Plan
     from stabtest.findings import Document
 
 BOUND_SECONDS = 300.0

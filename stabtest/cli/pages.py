@@ -28,7 +28,7 @@ def report(
     debug: Debug = False,
 ) -> int:
     """Render the report again, with other criteria if given. It is made from report.json alone."""
-    from stabtest.audit.rejudge import rejudge, rejudge_by_profile
+    from stabtest.audit.document.rejudge import rejudge, rejudge_by_profile
     from stabtest.cli.tables import print_summary
     from stabtest.report import load_document, write_report
 

@@ -10,7 +10,7 @@ from stabtest.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stabtest.audit.plan import Plan
+    from stabtest.audit.units.plan import Plan
 
 
 def plan_from(config: Path, *, device: str, seed: int | None, command: str, on_cluster: bool = False) -> Plan:

@@ -20,8 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from stabtest.cli.heartbeat import Heartbeat, beating
 
 if TYPE_CHECKING:
-    from stabtest.audit.engine import Event
-    from stabtest.audit.plan import Unit
+    from stabtest.audit.units.engine import Event
+    from stabtest.audit.units.plan import Unit
 
 
 class TimeLeft:

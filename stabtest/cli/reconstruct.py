@@ -53,7 +53,7 @@ def export(
     """Write truths and reconstructions for other programs. As MetaImage (.mhd, .raw); with --observers also images with and without lesions."""
     from stabtest.audit import load_config
     from stabtest.audit.conduct import one_thread
-    from stabtest.audit.export import export_images
+    from stabtest.audit.document.export import export_images
     from stabtest.audit.subject import load_subjects
 
     loaded = load_config(config)

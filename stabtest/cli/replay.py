@@ -20,12 +20,12 @@ from torch import Tensor
 
 from stabtest import statistics
 from stabtest.audit.cases import case_names, check_data, make_case
+from stabtest.audit.cases.simulate import derived_seed
 from stabtest.audit.config import Config
 from stabtest.audit.fingerprint import digest
-from stabtest.audit.laboratory import to_device
 from stabtest.audit.privacy import public
-from stabtest.audit.simulate import derived_seed
 from stabtest.audit.subject import Subject
+from stabtest.audit.units.laboratory import to_device
 from stabtest.cli.tables import number
 from stabtest.errors import ConfigError, DataError, SearchError
 from stabtest.findings import Document

@@ -21,7 +21,7 @@ def init(
 ) -> int:
     """Write a stabtest.toml with every key commented."""
     from stabtest.audit import init_template
-    from stabtest.audit.store import write_atomically
+    from stabtest.audit.units.store import write_atomically
 
     if file.exists() and not force:
         raise ConfigError(str(file), expected="no file there", came="one", remedy="give another name, or --force")
@@ -50,7 +50,7 @@ def profiles(
     debug: Debug = False,
 ) -> int:
     """List the criteria that ship, or print those of one name. With the reason for each limit."""
-    from stabtest.audit import profiles as shelf
+    from stabtest.audit.config import profiles as shelf
 
     if name is None:
         for each in shelf.profiles():

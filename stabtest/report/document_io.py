@@ -166,7 +166,7 @@ def replace_file(path: Path, text: str) -> None:
     OSError
         If it cannot be written; what was there before is unchanged.
     """
-    # Named as `stabtest.audit.store` names its own, so that the next run can tell whether its writer still lives.
+    # Named as `stabtest.audit.units.store` names its own, so that the next run can tell whether its writer still lives.
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
     temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:

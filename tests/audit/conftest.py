@@ -2,7 +2,7 @@
 
 import pytest
 
-from stabtest.audit.config_file import load_config
+from stabtest.audit.config.file import load_config
 
 NETWORK = '''
 import torch

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from stabtest.audit import load_config, make_plan, run
-from stabtest.audit.config_file import parse_config
+from stabtest.audit.config.file import parse_config
 from stabtest.audit.subject import load_subjects
 from stabtest.errors import ConfigError, NetworkError
 

@@ -23,7 +23,15 @@ def copy(tmp_path_factory):
     [
         *(
             f"stabtest/audit/{each}.py"
-            for each in ("cases", "laboratory", "mask_file", "measured", "measures", "scans", "simulate")
+            for each in (
+                "cases/make",
+                "cases/mask_file",
+                "cases/measured_sinogram",
+                "cases/scans",
+                "cases/simulate",
+                "measures",
+                "units/laboratory",
+            )
         ),
         "stabtest/audit/subject.py",
         "stabtest/bounds/__init__.py",
@@ -48,7 +56,9 @@ def test_code_that_measures_is_part_of_the_key(copy, name):
     assert after != before
 
 
-@pytest.mark.parametrize("name", ["stabtest/audit/limits.py", "stabtest/audit/judge.py", "stabtest/report/render.py"])
+@pytest.mark.parametrize(
+    "name", ["stabtest/audit/document/limitations.py", "stabtest/audit/document/judge.py", "stabtest/report/render.py"]
+)
 def test_code_that_judges_or_describes_is_not(copy, name):
     root, before = copy
     original = (root / name).read_bytes()

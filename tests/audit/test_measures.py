@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from stabtest.audit.cases import make_case
-from stabtest.audit.config_file import parse_config
+from stabtest.audit.cases.simulate import simulate
+from stabtest.audit.config.file import parse_config
 from stabtest.audit.measures import measurements, sampling_levels, shift_test
-from stabtest.audit.simulate import simulate
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
 from stabtest.phantoms import ellipses
@@ -56,7 +56,7 @@ def test_water_is_a_matter_of_ct():
 
 
 def test_the_cost_in_the_description_of_image_quality_is_what_it_takes():
-    from stabtest.audit.settings import ImageQualitySection
+    from stabtest.audit.config.settings import ImageQualitySection
 
     s = ImageQualitySection()
     calls = s.noise_realisations + s.edge_realisations * (len(s.contrasts) * s.sites + 1)

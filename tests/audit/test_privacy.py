@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from stabtest.audit.cases import case_names
-from stabtest.audit.config_file import parse_config
+from stabtest.audit.config.file import parse_config
+from stabtest.audit.document.provenance import input_files
 from stabtest.audit.privacy import without_folders
-from stabtest.audit.provenance import input_files
 from stabtest.data.exchange import read_row
 from stabtest.data.kspace import read_kspace
 from stabtest.errors import DataError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stabtest.audit.config_file import parse_config
+from stabtest.audit.config.file import parse_config
 from stabtest.audit.subject import WEIGHTS, load_subjects
 from stabtest.errors import ConfigError
 

@@ -17,8 +17,8 @@ from experiments.training.recipe import TUNING_SEED
 from experiments.training.recipes import RECIPES
 from reconstructors.architectures import build
 from stabtest import tensors
+from stabtest.audit.cases.simulate import make_operator
 from stabtest.audit.config import Config
-from stabtest.audit.simulate import make_operator
 from stabtest.operators import masks
 
 SMALL = {

@@ -11,7 +11,7 @@ import pytest
 from experiments.zoo_audits.__main__ import PUBLISHED, publish, write_configuration
 from experiments.zoo_audits.scan import AUDITED, NO_IMAGES, configuration
 from reconstructors import zoo
-from stabtest.audit.config_file import load_config
+from stabtest.audit.config.file import load_config
 from stabtest.report import load_document, write_report
 from tests.report.factory import full
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stabtest.audit.settings import AuditSection
+from stabtest.audit.config.settings import AuditSection
 from stabtest.report import render
 from stabtest.report.blocks import LONGEST
 from tests.report.factory import full, picture

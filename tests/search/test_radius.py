@@ -61,7 +61,7 @@ def test_relative_is_to_the_whole_measurement_also_with_a_region():
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize("operator", OPERATORS[:3], ids=NAMES[:3])
 def test_noise_is_as_large_as_noise_is(operator, cut):
-    """Against draws made as `stabtest.audit.simulate` makes them, in mean square, on the samples of the set."""
+    """Against draws made as `stabtest.audit.cases.simulate` makes them, in mean square, on the samples of the set."""
     regions = {"Fourier": lambda A: low_frequencies(A, 0.5), "MultiCoilFourier": lambda A: one_coil(A, 1)}
     region = regions.get(type(operator).__name__, lambda A: views(A, [0, 2]))(operator) if cut else None
     radius = absolute_radius(

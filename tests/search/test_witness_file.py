@@ -72,7 +72,7 @@ def test_numpy_alone_can_read_it(tmp_path, witness):
 
 
 def test_a_file_of_an_audit_is_read(tmp_path):
-    """As `stabtest.audit.witnesses` writes it: one array without a batch axis."""
+    """As `stabtest.audit.document.witnesses` writes it: one array without a batch axis."""
     np.savez_compressed(tmp_path / "w.npz", perturbation=np.ones((1, 4, 4), dtype=np.complex64))
     witness = load_witness(tmp_path / "w.npz")
     assert witness.perturbation.shape == (1, 1, 4, 4)

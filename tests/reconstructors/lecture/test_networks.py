@@ -14,7 +14,7 @@ from reconstructors.lecture.dncnn import DnCNN
 from reconstructors.lecture.shelf import SHELF
 from reconstructors.lecture.unet import LectureUNet
 from reconstructors.zoo import load
-from stabtest.audit.config_file import parse_config
+from stabtest.audit.config.file import parse_config
 from stabtest.audit.subject import load_subjects
 from stabtest.bounds import lipschitz
 from stabtest.errors import ConfigError
