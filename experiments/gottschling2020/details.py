@@ -27,8 +27,9 @@ from stabtest import metrics, tensors
 from stabtest.search import worst_case
 from stabtest.stability.cases import Case
 from stabtest.stability.insertion import FACTOR, insert
-from stabtest.stability.kernel import Ellipsoid, FreeDetail, kernel_errors, search_detail, split, transfer_bound
+from stabtest.stability.kernel import Ellipsoid, FreeDetail, kernel_errors, search_detail, transfer_bound
 from stabtest.stability.kernel.climb import LEAST
+from stabtest.stability.null_space import split
 from stabtest.stability.shapes import Shape, draw_shape
 from stabtest.stability.structure import detectability, places
 

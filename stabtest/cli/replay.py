@@ -30,7 +30,7 @@ from stabtest.cli.tables import number
 from stabtest.errors import ConfigError, DataError, SearchError
 from stabtest.findings import Document
 from stabtest.report import load_document
-from stabtest.search.baseline import gaussian_baseline
+from stabtest.search.gaussian import gaussian_baseline
 from stabtest.search.probe import fingerprint
 from stabtest.search.replay import replay, same_operator, space_of
 from stabtest.search.verify import TOLERANCE

@@ -4,17 +4,17 @@ Read in this order: `sets`, `constraints` (where the search may go; `norms`, `re
 in words), `objectives` (what it makes large; `targets`, `similarity`), `problem` (one evaluation, one forward and one
 backward), `ascent` (the method), `starts` and `paths` (from where, and how the budget is spent), `leader` (the best so far),
 `verify` (the witness examined from scratch), `worst_case` (all of it together), `curve` (over radii), `ways` (along several
-derivatives of one method), `baseline` (noise of the same norm). Around it: `health` (can the gradient be believed?),
+derivatives of one method), `gaussian` (noise of the same norm). Around it: `health` (can the gradient be believed?),
 `black_box` (without gradients), `jacobian` and `spectrum` (the limit of small radius), `universal` (one perturbation for many
 images), `transfer` (between methods), `witness` and `replay` (a perturbation that is kept and put into another
 network) and `published` (the attacks of the literature, for comparison).
 """
 
 from stabtest.search.admissible import SetOptions, admissible_set
-from stabtest.search.baseline import gaussian_baseline
 from stabtest.search.black_box import black_box
 from stabtest.search.constraints import Ball, ImageBall, MeasurementBall
 from stabtest.search.curve import worst_case_curve
+from stabtest.search.gaussian import gaussian_baseline
 from stabtest.search.health import GradientReport, examine
 from stabtest.search.jacobian import JacobianNorm, Linearisation, jacobian_norm
 from stabtest.search.leader import Leader, PathEnd

@@ -29,7 +29,7 @@ from stabtest import tensors
 from stabtest.errors import SearchError
 from stabtest.operators.base import LinearOperator
 from stabtest.search.admissible import admissible_set
-from stabtest.search.baseline import gaussian_baseline
+from stabtest.search.gaussian import gaussian_baseline
 from stabtest.search.leader import TOLERANCE, Status, damage
 from stabtest.search.memory import Memory
 from stabtest.search.problem import Reconstructor, reconstruct_within

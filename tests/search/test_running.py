@@ -7,8 +7,8 @@ import torch
 
 from stabtest.errors import SearchError
 from stabtest.search.admissible import SetOptions
-from stabtest.search.baseline import gaussian_baseline
 from stabtest.search.curve import worst_case_curve
+from stabtest.search.gaussian import gaussian_baseline
 from stabtest.search.running import RunOptions, SearchOptions, divided
 from stabtest.search.transfer import transfer_matrix
 from stabtest.search.universal import universal

@@ -12,7 +12,7 @@ import torch
 from stabtest import tensors
 from stabtest.errors import NetworkError, SearchError
 from stabtest.operators import Fourier, Identity, MultiCoilFourier, Radon
-from stabtest.search.baseline import gaussian_baseline
+from stabtest.search.gaussian import gaussian_baseline
 from stabtest.search.worst_case import worst_case
 
 

@@ -1,5 +1,8 @@
 """Small measured cases for the tests of stability: a head in the scanner, a body of ellipses in CT."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -97,3 +100,12 @@ def make_mri():
 @pytest.fixture(scope="session")
 def make_ct():
     return ct_case
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Small operators, images and dense matrices; a file beside this one, since tests are no package."""
+    spec = importlib.util.spec_from_file_location("kernel_builders", Path(__file__).with_name("kernel_builders.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,6 +1,5 @@
-"""The troublesome kernel: what a method does in the null space of the forward model.
+"""The troublesome kernel: what a method does in the null space of the forward model (`stabtest.stability.null_space` projects onto it).
 
-- `projections`: the measured part of an image and the part that the scanner cannot see.
 - `errors`: in which of the two the error of a reconstruction lies, and how consistent it is with the data.
 - `hallucinations`: the maps of Bhadra et al.
 - `transfer`: what recovering two images that the data barely tell apart costs in stability; `families` and `climb` search for the dearest.
@@ -15,7 +14,6 @@ from stabtest.stability.kernel.errors import KernelErrors, kernel_errors
 from stabtest.stability.kernel.families import BumpDetail, Ellipsoid, FreeDetail
 from stabtest.stability.kernel.hallucinations import HallucinationMaps, hallucination_maps, specific_map
 from stabtest.stability.kernel.kernel_test import KernelTest, SfrcSettings
-from stabtest.stability.kernel.projections import MinimumNorm, Split, minimum_norm, split
 from stabtest.stability.kernel.sfrc import Scan, ring_correlation, scan
 from stabtest.stability.kernel.transfer import TransferBound, transfer_bound
 
@@ -28,19 +26,15 @@ __all__ = [
     "HallucinationMaps",
     "KernelErrors",
     "KernelTest",
-    "MinimumNorm",
     "Scan",
     "SfrcSettings",
-    "Split",
     "TransferBound",
     "claim",
     "hallucination_maps",
     "kernel_errors",
-    "minimum_norm",
     "ring_correlation",
     "scan",
     "search_detail",
     "specific_map",
-    "split",
     "transfer_bound",
 ]

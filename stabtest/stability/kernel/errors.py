@@ -1,6 +1,6 @@
 """Where the error of a reconstruction lies: in what was measured, or in what the scanner could not see.
 
-With the projections of `stabtest.stability.kernel.projections` and the error ``r = f(y) - x``,
+With the projections of `stabtest.stability.null_space` and the error ``r = f(y) - x``,
 
     ||r||^2 = ||P_R r||^2 + ||P_N r||^2:
 
@@ -30,7 +30,7 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.errors import DataError
 from stabtest.operators import LinearOperator
-from stabtest.stability.kernel.projections import ITERATIONS, TOLERANCE, split
+from stabtest.stability.null_space import ITERATIONS, TOLERANCE, split
 
 
 @dataclass(frozen=True)

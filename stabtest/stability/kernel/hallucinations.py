@@ -35,7 +35,7 @@ from stabtest import tensors
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import LinearOperator
 from stabtest.stability.kernel.errors import check_complete
-from stabtest.stability.kernel.projections import ITERATIONS, TOLERANCE, minimum_norm
+from stabtest.stability.null_space import ITERATIONS, TOLERANCE, minimum_norm
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ from stabtest.errors import DataError
 from stabtest.operators import LinearOperator
 from stabtest.stability.cases import Method
 from stabtest.stability.kernel.errors import check_complete
-from stabtest.stability.kernel.projections import ITERATIONS, TOLERANCE, split
+from stabtest.stability.null_space import ITERATIONS, TOLERANCE, split
 
 
 @dataclass(frozen=True, eq=False)

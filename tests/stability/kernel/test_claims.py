@@ -7,7 +7,8 @@ from stabtest import tensors
 from stabtest.errors import DataError
 from stabtest.operators import Radon
 from stabtest.stability.cases import Method
-from stabtest.stability.kernel import claim, split
+from stabtest.stability.kernel import claim
+from stabtest.stability.null_space import split
 
 
 def ask(method, case, detail, **options):

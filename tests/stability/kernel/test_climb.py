@@ -7,7 +7,8 @@ from stabtest import tensors
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
 from stabtest.stability.cases import Method
-from stabtest.stability.kernel import BumpDetail, Ellipsoid, FreeDetail, search_detail, split, transfer_bound
+from stabtest.stability.kernel import BumpDetail, Ellipsoid, FreeDetail, search_detail, transfer_bound
+from stabtest.stability.null_space import split
 
 
 def family_of(case, kind=FreeDetail, *, size=0.2, data=0.01):

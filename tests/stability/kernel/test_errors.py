@@ -8,8 +8,9 @@ import torch
 from stabtest import tensors
 from stabtest.errors import DataError
 from stabtest.operators import Identity, Radon
-from stabtest.stability.kernel import kernel_errors, split
+from stabtest.stability.kernel import kernel_errors
 from stabtest.stability.kernel.errors import noise_norm
+from stabtest.stability.null_space import split
 
 
 def test_the_parts_agree_with_a_dense_projection(build):

@@ -7,7 +7,8 @@ from skimage import exposure
 from stabtest import tensors
 from stabtest.errors import ConfigError, DataError
 from stabtest.operators import Radon
-from stabtest.stability.kernel import hallucination_maps, specific_map, split
+from stabtest.stability.kernel import hallucination_maps, specific_map
+from stabtest.stability.null_space import split
 
 
 def fourier(image):

@@ -8,7 +8,8 @@ from stabtest import tensors
 from stabtest.errors import DataError
 from stabtest.operators import Identity, Radon
 from stabtest.stability.cases import Method
-from stabtest.stability.kernel import split, transfer_bound
+from stabtest.stability.kernel import transfer_bound
+from stabtest.stability.null_space import split
 
 
 def test_no_bound_exceeds_the_norm_of_a_linear_method(build):

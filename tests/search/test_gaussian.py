@@ -8,7 +8,7 @@ import torch
 
 from stabtest import tensors
 from stabtest.errors import SearchError
-from stabtest.search.baseline import gaussian_baseline
+from stabtest.search.gaussian import gaussian_baseline
 
 
 def test_noise_has_exactly_the_radius_and_lives_on_the_samples(lab, fourier, measurement):

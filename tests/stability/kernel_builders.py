@@ -8,7 +8,7 @@ import torch
 from stabtest import phantoms, tensors
 from stabtest.operators import Fourier, MultiCoilFourier, cartesian_random
 from stabtest.stability.cases import Case, Method
-from stabtest.stability.kernel import split
+from stabtest.stability.null_space import split
 
 
 def generator(seed=0):
