@@ -129,7 +129,7 @@ class WorstCaseRow(Record):
     """How far the paths from starts of their own ended apart, relative to the best of them; ``None`` with fewer than two."""
     witness: str | None = None
     """Name of the stored perturbation."""
-    gradient: Literal["healthy", "zero", "masked", "not finite", "stochastic", "disconnected", "wrong"] | None = None
+    gradient: Literal["healthy", "zero", "masked", "not finite", "stochastic", "disconnected", "rough", "wrong"] | None = None
     """What the gradient was found to be (`stabtest.search.health`); ``None`` = not examined, or written by an older version."""
     queries: int | None = None
     """How many of the evaluations were queries of a search without gradients; ``None`` = written by an older version."""

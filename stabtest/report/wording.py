@@ -189,6 +189,8 @@ GRADIENTS: Mapping[str, str] = {
     "masked": "a part of the measured samples had no derivative although the image depends on them, so that the search left them alone",
     "wrong": "the derivative that the program hands back is not that of its image (a detached branch, a straight-through estimator, "
     "a clipped gradient, jumps), so that the search was led astray",
+    "rough": "the derivative is that of the image over very short steps only, because the image has kinks at every scale (hundreds of steps of a "
+    "solver), so that an ascent sees little further than where it stands",
     "zero": "neither the derivative nor what was to be made large moved where it was examined",
     "not finite": "the image or its derivative held infinities or NaN (no numbers) where it was examined",
 }

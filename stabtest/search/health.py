@@ -23,6 +23,7 @@ The names, the first that applies:
 ``disconnected``  There is no gradient, or it is zero and the objective moves: ``detach``, NumPy, ``argmax``, rounding.
 ``zero``          The gradient is zero and the objective does not move either: there is nothing to climb at this point.
 ``masked``        Some of the measured samples have no gradient, and the image depends on them.
+``rough``         The gradient is the derivative over very short steps only: the image has kinks at every scale (hundreds of steps of a solver).
 ``wrong``         The gradient is not the derivative: part of the network detached, a straight-through estimator, a clipped gradient.
 ``healthy``       None of these was found.
 ================  ======================================================================================================
@@ -43,10 +44,10 @@ from torch import Tensor
 from stabtest import tensors
 from stabtest.search.jacobian import common_randn
 from stabtest.search.problem import GradientHealth, Problem
-from stabtest.search.slopes import DRAWS, INSIDE, LIMIT, Counted, answers, blind_spot, climb_of, network_error
+from stabtest.search.slopes import DRAWS, INSIDE, LIMIT, Counted, answers, blind_spot, climb_of, is_rough, network_error
 from stabtest.search.starts import zero_of
 
-Health = Literal["healthy", "zero", "masked", "not finite", "stochastic", "disconnected", "wrong"]
+Health = Literal["healthy", "zero", "masked", "not finite", "stochastic", "disconnected", "rough", "wrong"]
 
 SCATTER = 0.01
 """Largest difference between two evaluations that passes, relative to the change that the perturbation makes."""
@@ -57,6 +58,7 @@ REMEDIES: dict[str, str] = {
     "disconnected": "remove detach, torch.no_grad, NumPy, argmax and rounding from the forward, or use the black-box search",
     "zero": "check that the network uses the measurement, and that the objective looks where it acts",
     "masked": "remove the detach or the hook that cuts the gradient of some samples (a coil, a band, some views)",
+    "rough": "none is needed: the ascent goes on, and a black-box search after it; more evaluations find more",
     "wrong": "remove detached branches, straight-through estimators and gradient clipping, or use the black-box search",
 }
 """What to do about each."""
@@ -107,8 +109,8 @@ class GradientReport:
 def examine(problem: Problem, *, generator: torch.Generator | None = None) -> GradientReport:
     """Compare the gradient that a search would climb with finite differences.
 
-    Costs 10 forward passes and 6 backward passes where all is well; 4 forward passes more where a first comparison fails, 2 more
-    where some samples have no gradient, fewer where there is no gradient at all.
+    Costs 10 forward passes and 6 backward passes where all is well; 4 forward passes more where a first comparison fails, 7 and a backward pass
+    more where what fails may be rough, 2 more where some samples have no gradient, fewer where there is no gradient at all.
 
     Parameters
     ----------
@@ -146,25 +148,29 @@ def examine(problem: Problem, *, generator: torch.Generator | None = None) -> Gr
 
     nothing = torch.full_like(evaluation.value, torch.nan)
     error, climb, unseen, masked = nothing, nothing, torch.zeros_like(nothing), torch.zeros_like(finite)
-    flat = torch.zeros_like(finite)
+    flat, falls, rough, further = torch.zeros_like(finite), torch.zeros_like(finite), torch.zeros_like(finite), v
     if bool((finite & ~stochastic & ~gone).any()):
         weights = [common_randn(here, generator=generator) * (math.sqrt(2) if here.is_complex() else 1) for _ in range(DRAWS)]
         pulled = [counted.pull(image, e, w) for w in weights]
-        error, change, step = network_error(counted, v, here, weights, pulled, generator=generator)
+        error, change, step, falls = network_error(counted, v, here, weights, pulled, generator=generator)
         unseen, blind = blind_spot(e.detach(), pulled)
         if bool((unseen > 0).any()):
             masked = answers(counted, e.detach(), here, blind, step, change, generator=generator)
-        climb, there = climb_of(counted, INSIDE * constraint.maximise_linear(evaluation.gradient))
+        further = INSIDE * constraint.maximise_linear(evaluation.gradient)
+        climb, there = climb_of(counted, further)
         finite &= gone | ~(torch.isnan(error) | (there == GradientHealth.NOT_FINITE))
         flat = there == GradientHealth.ZERO  # a maximum reached in one step
 
     wrong = ~(error <= LIMIT) | ~(flat | ((climb - 1).abs() <= LIMIT))
+    if bool((wrong & falls & ~flat).any()):
+        rough = falls & ~flat & is_rough(counted, further)
     order: list[tuple[Health, Tensor]] = [
         ("not finite", ~finite),
         ("stochastic", stochastic),
         ("disconnected", gone & (moves | (evaluation.health == GradientHealth.DISCONNECTED))),
         ("zero", gone),
         ("masked", masked),
+        ("rough", wrong & rough),
         ("wrong", wrong),
         ("healthy", torch.ones_like(wrong)),
     ]

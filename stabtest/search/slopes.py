@@ -24,6 +24,13 @@ share of about ``h`` of the ReLUs across their kink, an error of about ``sqrt(h)
 float32."""
 FACTORS = (1.0, 1 / 16, 16.0)
 """Steps that are tried in turn, in units of `STEP`; the best counts."""
+FINEST = 1 / 256
+"""The shortest step along a gradient, in the same units: what the objective moves by along its own gradient is the largest change there is,
+and stands clear of rounding for longer than along a random direction."""
+CLEAR = 5
+"""How often what rounding explains goes into what counts there."""
+FALLS = 0.5
+"""Share to which an error falls, from the longest to the shortest step, where the gradient is a derivative of something rough."""
 ROUNDING = 10
 """Units in the last place of the whole image that the difference of two reconstructions may be off by rounding."""
 DRAWS = 4
@@ -110,7 +117,7 @@ def _ends(problem: Problem, v: Tensor, d: Tensor, step: Tensor) -> tuple[Tensor,
 
 def network_error(
     counted: Counted, v: Tensor, here: Tensor, weights: list[Tensor], pulled: list[Tensor], *, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Relative error of the Jacobian along a random direction, beyond what rounding explains; ``||D||`` and length of the first step.
 
     Parameters
@@ -127,10 +134,12 @@ def network_error(
     Returns
     -------
     tuple of Tensor
-        Error, change of the image and of the measurement between the ends of the first difference, each ``(B,)``. The error is
-        NaN where an image is not finite, infinite where nothing moves although ``J`` says so.
+        Error with the best step, change of the image and of the measurement between the ends of the first difference, each ``(B,)``; and whether
+        the error passes or falls with the step, ``(B,)``. An error is NaN where an image is not finite, infinite where nothing moves although
+        ``J`` says so.
     """
     problem = counted.problem
+    errors: dict[float, Tensor] = {}
     d = problem.constraint.maximise_linear(common_randn(v, generator=generator))
     best, change, length = torch.empty(0), torch.empty(0), torch.empty(0)
     for factor in FACTORS:
@@ -143,14 +152,15 @@ def network_error(
         ]
         size = tensors.norm(difference)
         missed = torch.stack(squares).mean(0).sqrt() - ROUNDING * torch.finfo(size.dtype).eps * tensors.norm(here)
-        error = torch.where(missed <= 0, 0.0, missed / size)  # NaN stays NaN
+        error = errors[factor] = torch.where(missed <= 0, 0.0, missed / size)  # NaN stays NaN
         if factor == 1.0:
             best, change, length = error, size, tensors.norm(e_one - e_other)
         else:
             best = torch.where(best > LIMIT, torch.fmin(best, error), best)
         if bool((best <= LIMIT).all()):
             break
-    return best, change, length
+    inner, outer = errors.get(min(FACTORS), best), errors.get(max(FACTORS), best)
+    return best, change, length, (best <= LIMIT) | (inner <= FALLS * outer)
 
 
 def blind_spot(e: Tensor, pulled: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -208,22 +218,54 @@ def climb_of(counted: Counted, v: Tensor) -> tuple[Tensor, Tensor]:
     tuple of Tensor
         The climb, NaN where nothing is promised, and `stabtest.search.problem.GradientHealth` as integers.
     """
-    problem = counted.problem
     evaluation = counted.evaluate(v)
-    d = problem.constraint.maximise_linear(evaluation.gradient)
     best = torch.full_like(evaluation.value, torch.nan)
     for factor in FACTORS:
-        one, other = _ends(problem, v, d, (_step(problem, d) * factor).clamp(max=1 - INSIDE))
-        up, here, down = counted.score(one), evaluation.value, counted.score(other)
-        climb = torch.full_like(best, torch.nan)
-        for risen, way in ((up - down, one - other), (up - here, one - v), (here - down, v - other)):
-            promised = tensors.inner(evaluation.gradient, way)
-            this = torch.where(promised > 0, risen / promised, torch.nan)
-            climb = torch.where(_miss(this) < _miss(climb), this, climb)
+        climb = _climb(counted, v, evaluation, factor)
         best = torch.where((_miss(best) > LIMIT) & (_miss(climb) < _miss(best)), climb, best)
         if bool(((_miss(best) <= LIMIT) | (evaluation.health != GradientHealth.USABLE)).all()):
             break
     return best, evaluation.health
+
+
+def is_rough(counted: Counted, v: Tensor) -> Tensor:
+    """Whether a gradient that does not pass is the derivative, but of very short steps only, ``(B,)``.
+
+    What a cut or false gradient leaves out stays the same share of the change however short the step; what kinks leave out falls with it. So the
+    miss of the climb along the gradient must fall to `FALLS` from the first step to the `FINEST`, over which the image must move by several times
+    what rounding may. A gradient that is false *and* that of something rough may pass for rough.
+
+    Parameters
+    ----------
+    counted, v
+        The problem and a point of its set, a little inside.
+    """
+    evaluation = counted.evaluate(v)
+    first, last = (_miss(_climb(counted, v, evaluation, factor)) for factor in (1.0, FINEST))
+    problem = counted.problem
+    one, other = _towards(problem, v, evaluation, FINEST)
+    here = counted.reconstruct(problem.constraint.perturbation(one))
+    moved = tensors.norm(here - counted.reconstruct(problem.constraint.perturbation(other)))
+    clear = moved > CLEAR * ROUNDING * torch.finfo(moved.dtype).eps * tensors.norm(here)
+    return clear & (first > LIMIT) & (last <= FALLS * first)
+
+
+def _climb(counted: Counted, v: Tensor, evaluation: Evaluation, factor: float) -> Tensor:
+    """The climb over a step both ways, or of the better side; NaN where nothing is promised."""
+    one, other = _towards(counted.problem, v, evaluation, factor)
+    up, here, down = counted.score(one), evaluation.value, counted.score(other)
+    climb = torch.full_like(evaluation.value, torch.nan)
+    for risen, way in ((up - down, one - other), (up - here, one - v), (here - down, v - other)):
+        promised = tensors.inner(evaluation.gradient, way)
+        this = torch.where(promised > 0, risen / promised, torch.nan)
+        climb = torch.where(_miss(this) < _miss(climb), this, climb)
+    return climb
+
+
+def _towards(problem: Problem, v: Tensor, evaluation: Evaluation, factor: float) -> tuple[Tensor, Tensor]:
+    """The two ends of a central difference along the gradient."""
+    d = problem.constraint.maximise_linear(evaluation.gradient)
+    return _ends(problem, v, d, (_step(problem, d) * factor).clamp(max=1 - INSIDE))
 
 
 def _miss(climb: Tensor) -> Tensor:

@@ -30,8 +30,8 @@ from stabtest.search.admissible import SetOptions, admissible_set
 from stabtest.search.batching import rising
 from stabtest.search.black_box import black_box
 from stabtest.search.constraints import ImageBall
-from stabtest.search.health import GradientReport, examine
-from stabtest.search.leader import Leader, Progress, Status, damage
+from stabtest.search.health import GradientReport, Health, examine
+from stabtest.search.leader import TOLERANCE, Leader, Progress, Status, damage
 from stabtest.search.memory import Memory
 from stabtest.search.objectives import DistanceToClean, DistanceToTruth, LocalDamage, Objective
 from stabtest.search.precision import Precision, check_precision
@@ -168,11 +168,16 @@ def worst_case(
     )
     words, health = leader.status(), leader.health()  # of what had a gradient; a black-box search has none
     blind = _blind(words, report)
-    asked = leader.evaluations
-    if any(blind) and queries != 0:
-        leader.close([not unseen for unseen in blind])
+    # A rough gradient is one that an ascent can follow, if not far: what a search without gradients finds beyond it says that there was more.
+    also = [unseen or name == "rough" for unseen, name in zip(blind, _names(words, report), strict=True)]
+    asked, climbed = leader.evaluations, leader.value
+    if any(also) and queries != 0:
+        leader.close([not more for more in also])
         budget = QUERIES * evaluations if queries is None else queries
         black_box(problem, leader, queries=budget, starts=[leader.variable], generator=generator)
+        beyond = (leader.value - climbed > TOLERANCE * climbed.abs()).tolist()
+        rising: Status = "still rising"
+        words = [rising if more and not unseen else word for word, more, unseen in zip(words, beyond, blind, strict=True)]
     found = _report(problem, leader, clean, truth)
     # Infinite damage that a fresh look does not find again was somewhere near: this search has not found the worst.
     words = [
@@ -180,7 +185,7 @@ def worst_case(
         for word, led, value, unseen in zip(words, leader.value.tolist(), found.objective.tolist(), blind, strict=True)
     ]
     asked = leader.evaluations - asked
-    spent = tuple(asked if unseen else 0 for unseen in blind) if asked else ()
+    spent = tuple(asked if more else 0 for more in also) if asked else ()
     return replace(found, status=words, health=health, gradient=report, queries=spent)
 
 
@@ -228,8 +233,11 @@ def _objective(objective: ObjectiveName | Objective, clean: Tensor, truth: Tenso
 
 def _blind(words: list[Status], report: GradientReport | None) -> list[bool]:
     """Which images the search by gradients could not see: by what it met, or by what was found beforehand."""
-    names = report.health if report is not None else ("healthy",) * len(words)
-    return [word == "no usable gradient" or name in MISLEADING for word, name in zip(words, names, strict=True)]
+    return [word == "no usable gradient" or name in MISLEADING for word, name in zip(words, _names(words, report), strict=True)]
+
+
+def _names(words: list[Status], report: GradientReport | None) -> tuple[Health, ...]:
+    return report.health if report is not None else ("healthy",) * len(words)
 
 
 def _report(problem: Problem, leader: Leader, clean: Tensor, truth: Tensor | None) -> WorstCase:

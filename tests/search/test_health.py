@@ -351,3 +351,28 @@ def test_the_same_seed_gives_the_same_report():
     one, other = (report_on(CNN(seed=3), *scan(), seed=4) for _ in range(2))
     assert torch.equal(one.error, other.error)
     assert torch.equal(one.climb, other.climb)
+
+
+def wavy(period):
+    """Triangular waves in every pixel, of the same steepness as the image itself."""
+
+    def network(y, A):
+        x = A.pseudo_inverse(y).real
+        wave = (torch.remainder(x / period, 1.0) - 0.5).abs() * period
+        return x + 2 * wave
+
+    return network
+
+
+@pytest.mark.parametrize("period", [2e-5, 5e-5, 1e-4])
+def test_kinks_at_a_scale_below_the_steps_are_rough_and_not_wrong(period):
+    A, y = scan()
+    assert report_on(wavy(period), A, y).health == ("rough", "rough")
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3], ids=["", "rounding as large as a short step"])
+def test_a_cut_gradient_is_wrong_however_short_the_step(offset):
+    """Control: no kinks, and a part without gradient."""
+    A, y = scan()
+    report = report_on(lambda y, A: (A.pseudo_inverse(y).real + offset) + 2 * A.pseudo_inverse(y).real.detach(), A, y)
+    assert report.health == ("wrong", "wrong")

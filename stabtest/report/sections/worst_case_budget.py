@@ -56,7 +56,7 @@ def budget(document: Document, found: list[Curve]) -> list[Block]:
                 "alert",
             )
         )
-    blocks += [Paragraph(sentence, "alert") for sentence in blindness(section_rows)]
+    blocks += [Paragraph(sentence, "alert") for sentence in (*blindness(section_rows), *roughness(section_rows))]
     drawn = history(document, found)
     blocks += [FigureRow((drawn,))] if drawn is not None else []
     note = (
@@ -85,16 +85,36 @@ def blindness(rows: Sequence[WorstCaseRow]) -> list[str]:
     return [_blind(method, name, group, rows) for (method, name), group in blind.items()]
 
 
+def roughness(rows: Sequence[WorstCaseRow]) -> list[str]:
+    """One sentence for each method some of whose gradients were rough and were followed all the same."""
+    found: dict[str, list[WorstCaseRow]] = {}
+    for row in rows:
+        if row.gradient == "rough" and row.status != "no usable gradient":
+            found.setdefault(row.method, []).append(row)
+    sentences: list[str] = []
+    for method, group in found.items():
+        total = many(sum(row.method == method for row in rows), "search", "searches")
+        sentences.append(
+            f"{method}: in {count(len(group))} of {total} the gradient was rough: {GRADIENTS['rough']}. The searches along it were "
+            f"followed by searches without gradients ({_spent(group)}); the larger of what both found stands."
+        )
+    return sentences
+
+
 def _blind(method: str, name: str, group: Sequence[WorstCaseRow], rows: Sequence[WorstCaseRow]) -> str:
     total = many(sum(row.method == method for row in rows), "search", "searches")
     which = f"{method}: {count(len(group))} of {total} had no usable gradient"
     if name in GRADIENTS:
         which += f". It was {name}: {GRADIENTS[name]}"
-    asked = [row.queries for row in group if row.queries]
-    if not asked:
+    if not any(row.queries for row in group):
         return f"{which}. No search without gradients followed: the values say little about the worst case."
-    spent = count(min(asked)) if min(asked) == max(asked) else f"{count(min(asked))} to {count(max(asked))}"
     return (
-        f"{which}. A search without gradients followed, with {spent} queries for each image and radius, each one reconstruction. What it "
+        f"{which}. A search without gradients followed, with {_spent(group)}, each one reconstruction. What it "
         "found is real, but it sees less than a search with gradients: a small value here is no sign of stability."
     )
+
+
+def _spent(group: Sequence[WorstCaseRow]) -> str:
+    asked = [row.queries or 0 for row in group]
+    spent = count(min(asked)) if min(asked) == max(asked) else f"{count(min(asked))} to {count(max(asked))}"
+    return f"{spent} queries for each image and radius"
