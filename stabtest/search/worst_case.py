@@ -176,8 +176,10 @@ def worst_case(
         budget = QUERIES * evaluations if queries is None else queries
         black_box(problem, leader, queries=budget, starts=[leader.variable], generator=generator)
         beyond = (leader.value - climbed > TOLERANCE * climbed.abs()).tolist()
-        rising: Status = "still rising"
-        words = [rising if more and not unseen else word for word, more, unseen in zip(words, beyond, blind, strict=True)]
+        more_was_there: Status = "still rising"
+        words = [
+            more_was_there if more and not unseen else word for word, more, unseen in zip(words, beyond, blind, strict=True)
+        ]
     found = _report(problem, leader, clean, truth)
     # Infinite damage that a fresh look does not find again was somewhere near: this search has not found the worst.
     words = [
