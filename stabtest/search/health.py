@@ -148,11 +148,11 @@ def examine(problem: Problem, *, generator: torch.Generator | None = None) -> Gr
 
     nothing = torch.full_like(evaluation.value, torch.nan)
     error, climb, unseen, masked = nothing, nothing, torch.zeros_like(nothing), torch.zeros_like(finite)
-    flat, falls, rough, further = torch.zeros_like(finite), torch.zeros_like(finite), torch.zeros_like(finite), v
+    flat, rough, further = torch.zeros_like(finite), torch.zeros_like(finite), v
     if bool((finite & ~stochastic & ~gone).any()):
         weights = [common_randn(here, generator=generator) * (math.sqrt(2) if here.is_complex() else 1) for _ in range(DRAWS)]
         pulled = [counted.pull(image, e, w) for w in weights]
-        error, change, step, falls = network_error(counted, v, here, weights, pulled, generator=generator)
+        error, change, step = network_error(counted, v, here, weights, pulled, generator=generator)
         unseen, blind = blind_spot(e.detach(), pulled)
         if bool((unseen > 0).any()):
             masked = answers(counted, e.detach(), here, blind, step, change, generator=generator)
@@ -162,8 +162,8 @@ def examine(problem: Problem, *, generator: torch.Generator | None = None) -> Gr
         flat = there == GradientHealth.ZERO  # a maximum reached in one step
 
     wrong = ~(error <= LIMIT) | ~(flat | ((climb - 1).abs() <= LIMIT))
-    if bool((wrong & falls & ~flat).any()):
-        rough = falls & ~flat & is_rough(counted, further)
+    if bool((wrong & finite & ~stochastic & ~gone & ~masked).any()):
+        rough = is_rough(counted, further)
     order: list[tuple[Health, Tensor]] = [
         ("not finite", ~finite),
         ("stochastic", stochastic),

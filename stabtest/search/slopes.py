@@ -117,7 +117,7 @@ def _ends(problem: Problem, v: Tensor, d: Tensor, step: Tensor) -> tuple[Tensor,
 
 def network_error(
     counted: Counted, v: Tensor, here: Tensor, weights: list[Tensor], pulled: list[Tensor], *, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Relative error of the Jacobian along a random direction, beyond what rounding explains; ``||D||`` and length of the first step.
 
     Parameters
@@ -134,12 +134,10 @@ def network_error(
     Returns
     -------
     tuple of Tensor
-        Error with the best step, change of the image and of the measurement between the ends of the first difference, each ``(B,)``; and whether
-        the error passes or falls with the step, ``(B,)``. An error is NaN where an image is not finite, infinite where nothing moves although
-        ``J`` says so.
+        Error, change of the image and of the measurement between the ends of the first difference, each ``(B,)``. The error is
+        NaN where an image is not finite, infinite where nothing moves although ``J`` says so.
     """
     problem = counted.problem
-    errors: dict[float, Tensor] = {}
     d = problem.constraint.maximise_linear(common_randn(v, generator=generator))
     best, change, length = torch.empty(0), torch.empty(0), torch.empty(0)
     for factor in FACTORS:
@@ -152,15 +150,14 @@ def network_error(
         ]
         size = tensors.norm(difference)
         missed = torch.stack(squares).mean(0).sqrt() - ROUNDING * torch.finfo(size.dtype).eps * tensors.norm(here)
-        error = errors[factor] = torch.where(missed <= 0, 0.0, missed / size)  # NaN stays NaN
+        error = torch.where(missed <= 0, 0.0, missed / size)  # NaN stays NaN
         if factor == 1.0:
             best, change, length = error, size, tensors.norm(e_one - e_other)
         else:
             best = torch.where(best > LIMIT, torch.fmin(best, error), best)
         if bool((best <= LIMIT).all()):
             break
-    inner, outer = errors.get(min(FACTORS), best), errors.get(max(FACTORS), best)
-    return best, change, length, (best <= LIMIT) | (inner <= FALLS * outer)
+    return best, change, length
 
 
 def blind_spot(e: Tensor, pulled: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -247,7 +244,7 @@ def is_rough(counted: Counted, v: Tensor) -> Tensor:
     here = counted.reconstruct(problem.constraint.perturbation(one))
     moved = tensors.norm(here - counted.reconstruct(problem.constraint.perturbation(other)))
     clear = moved > CLEAR * ROUNDING * torch.finfo(moved.dtype).eps * tensors.norm(here)
-    return clear & (first > LIMIT) & (last <= FALLS * first)
+    return clear & torch.isfinite(last) & (first > LIMIT) & (last <= FALLS * first)
 
 
 def _climb(counted: Counted, v: Tensor, evaluation: Evaluation, factor: float) -> Tensor:

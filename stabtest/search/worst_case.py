@@ -166,7 +166,8 @@ def worst_case(
         generator=generator,
         progress=progress,
     )
-    words, health = leader.status(), leader.health()  # of what had a gradient; a black-box search has none
+    words: list[Status] = leader.status()  # of what had a gradient; a black-box search has none
+    health = leader.health()
     blind = _blind(words, report)
     # A rough gradient is one that an ascent can follow, if not far: what a search without gradients finds beyond it says that there was more.
     also = [unseen or name == "rough" for unseen, name in zip(blind, _names(words, report), strict=True)]

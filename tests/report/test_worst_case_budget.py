@@ -6,7 +6,7 @@ import pytest
 
 from stabtest.findings import Document
 from stabtest.report import render
-from stabtest.report.sections.worst_case_budget import blindness
+from stabtest.report.sections.worst_case_budget import blindness, roughness
 from stabtest.report.wording import GRADIENTS
 
 
@@ -23,6 +23,15 @@ def test_a_fault_is_named_and_explained_once_for_each_method(full, name):
     (sentence,) = blindness(rows_with(full, status="no usable gradient", gradient=name, queries=400))
     assert sentence.startswith(f"unet-mri: 20 of 20 searches had no usable gradient. It was {name}: {GRADIENTS[name]}. ")
     assert "with 400 queries for each image and radius" in sentence
+
+
+def test_a_rough_gradient_that_was_followed_is_explained_and_takes_nothing_back(full):
+    rows = rows_with(full, gradient="rough", queries=400)
+    assert blindness(rows) == []
+    (sentence,) = roughness(rows)
+    assert sentence.startswith(f"unet-mri: in 20 of 20 searches the gradient was rough: {GRADIENTS['rough']}. ")
+    assert "400 queries for each image and radius" in sentence
+    assert roughness(rows_with(full, gradient="healthy", queries=0)) == []
 
 
 def test_that_no_search_followed_is_said(full):

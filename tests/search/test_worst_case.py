@@ -12,6 +12,7 @@ import torch
 from stabtest import tensors
 from stabtest.errors import NetworkError, SearchError
 from stabtest.operators import Fourier, Identity, MultiCoilFourier, Radon
+from stabtest.operators.masks import cartesian_random
 from stabtest.search.gaussian import gaussian_baseline
 from stabtest.search.worst_case import worst_case
 
@@ -619,6 +620,26 @@ def test_a_gradient_that_misleads_is_named_and_the_search_goes_on_without(fourie
     assert without.evaluations <= 20
     assert without.queries == ()
     assert without.status == ["no usable gradient"] * 2
+
+
+@pytest.mark.parametrize("queries", [None, 0])
+def test_a_rough_gradient_is_followed_and_a_black_box_search_comes_after(queries):
+    """Kinks far closer together than the steps."""
+
+    def wavy(y, A):
+        x = A.pseudo_inverse(y).real
+        return x + 2 * 5e-5 * (torch.remainder(x / 5e-5, 1.0) - 0.5).abs()
+
+    operator = Fourier(cartesian_random((32, 32), acceleration=2, seed=0))
+    y = operator.forward(operator.domain.randn(2, generator=torch.Generator().manual_seed(0)))
+    worst = worst_case(wavy, operator, y, radius=0.1, evaluations=20, queries=queries)
+    assert worst.gradient is not None
+    assert worst.gradient.health == ("rough",) * 2
+    assert worst.gradient_names == ["rough"] * 2
+    assert "no usable gradient" not in worst.status
+    assert worst.queries == ((200, 200) if queries is None else ())
+    without = worst_case(wavy, operator, y, radius=0.1, evaluations=20, queries=0)
+    assert bool((worst.distance >= without.distance * (1 - 1e-6)).all())
 
 
 def test_without_a_gradient_the_black_box_search_finds_what_there_is(fourier, measurement):
