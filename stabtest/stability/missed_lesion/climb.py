@@ -123,7 +123,11 @@ class Climb:
     def slope(self, lesion: Lesion) -> Tensor | None:
         """Gradient in units: of the method where it can be trusted, else from differences; None where the budget ends."""
         if self.follows == "none":
-            own, differences = self._own(lesion), self._differences(lesion)
+            own = self._own(lesion)
+            if own is not None and self._confirmed(lesion, own):
+                self.follows = "autograd"
+                return own
+            differences = self._differences(lesion)
             if differences is None:
                 return own
             agree = own is not None and bool(own @ differences >= AGREEMENT * own.norm() * differences.norm())
@@ -178,6 +182,30 @@ class Climb:
         gradient[3] = gradient[3] * math.copysign(1.0, lesion.contrast)
         gradient = gradient * self._units()
         return gradient if bool(torch.isfinite(gradient).all()) else None
+
+    def _confirmed(self, lesion: Lesion, own: Tensor) -> bool:
+        """Whether one central difference bears the gradient out: along it and as far across it, where a part that is cut would show."""
+        size = own.norm()
+        if self.left < 2 or not bool(size > 0):
+            return False
+        units = self._units()
+        across = torch.randn(len(own), dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * (units > 0)
+        across = across - (across @ own) / size**2 * own
+        along = own / size + across / across.norm().clamp_min(1e-12)
+        ends: list[tuple[Tensor, float]] = []
+        for side in (DIFFERENCE, -DIFFERENCE):
+            at = self.admit(self._moved(lesion, side * along / along.norm()))
+            if at is None or (value := self.value(at)) is None:
+                return False
+            ends.append((self._vector(at), value))
+        way = ends[0][0] - ends[1][0]
+        return bool((ends[0][1] - ends[1][1] - own @ way).abs() <= (1 - AGREEMENT) * size * way.norm())
+
+    def _vector(self, lesion: Lesion) -> Tensor:
+        """A lesion in units, with the size of its contrast; zero where the box holds a parameter."""
+        point, units = lesion.point.detach().clone(), self._units()
+        point[3] = point[3].abs()
+        return torch.where(units > 0, point / units.clamp_min(1e-300), 0.0)
 
     def _differences(self, lesion: Lesion) -> Tensor | None:
         """Central differences, one-sided where the set ends; None where the budget does not reach."""
