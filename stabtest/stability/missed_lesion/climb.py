@@ -21,12 +21,12 @@ from stabtest.stability.missed_lesion.lesion import Lesion, LesionBox, Room, dra
 from stabtest.stability.null_space import null_space_share
 from stabtest.stability.structure import LEAST_DETECTABILITY, MOST_NULL_SPACE, detectability, recovery
 
-LEAST_STEP = 1e-3
+LEAST_STEP = 0.01
 """A descent ends where its step is below this share of its units."""
 DIFFERENCE = 0.02
 """Half width of a central difference, in the same units."""
 AGREEMENT = 0.9
-"""Least cosine between the gradient and central differences at which the gradient is followed."""
+"""Least cosine between the gradient and central differences at which it is followed; along one way, one minus the largest relative error."""
 MARGIN = 0.005
 """By how much the search stays within the gates, so that the lesion drawn by another program passes them too."""
 Slope = Literal["autograd", "differences", "none"]

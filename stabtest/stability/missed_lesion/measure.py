@@ -77,7 +77,7 @@ class MissedLesionTest:
     def budget(self) -> str:
         """The stated budget, in words."""
         kinds = {
-            1: "of the middle size and height",
+            1: "of another size and height each",
             2: "of the smallest and largest size and height",
             3: "of three sizes and heights",
         }

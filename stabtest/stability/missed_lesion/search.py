@@ -8,15 +8,15 @@ region ``R`` (`stabtest.stability.insertion`), what is made small is the contras
 of one method in the noise of one case, over the lesions of a box that lie in the body and that the data carry: ``d' = ||A h|| / sigma >=
 5`` where the noise is known, and in any case a null-space share of at most 0.9. A lesion that is not measured is no miss.
 
-First a lattice of places is looked at, each with the middle (or several) of the sizes and heights, and where lesions may be long with the
-middle form, turned by 45 degrees from place to place. Then, from the worst of them, from
-random lesions, and from the next worst at another place in turns, projected descent follows the gradient through the method, the scan
-and the drawing of the lesion,
+First a lattice of places is looked at: one lesion each, sizes and heights spread evenly over the box by a Halton sequence (J. H. Halton,
+Numer. Math. 2 (1960) 84-90), or several with the ends of the box; where lesions may be long with the middle form, turned by 45 degrees from place to place. Then,
+from the worst of them, from the worst of a few random lesions, and from the next worst at another place in turns, projected descent follows the
+gradient through the method, the scan and the drawing of the lesion,
 
     p  <-  project(p - l g / max|g|),    in units of half the lattice and half the box;  l grows by 1.5 after a step that gained, and halves else,
 
-until the budget is spent. The first gradient is held against central differences, which are followed throughout where the two
-disagree or the method hands none back (NumPy inside, a detached branch).
+until the budget is spent. The first gradient is held against a central difference, along it and as far across; where the two disagree, against
+those in all parameters, which are followed throughout where it is false or the method hands none back (NumPy inside, a detached branch).
 
 What is returned is the worst *admissible* of all lesions looked at, each evaluated without a graph: never above the least of the
 grid. It is *found*: an upper bound of the least recovery in the box.
@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -40,6 +40,8 @@ from stabtest.stability.cases import Case, Method
 from stabtest.stability.missed_lesion.climb import Climb, Slope
 from stabtest.stability.missed_lesion.lesion import Lesion, LesionBox, Room
 
+_CANDIDATES = 4
+"""Random lesions that are looked at for one descent."""
 _MOST_IN_VAIN = 20
 """Starts in a row for which nothing could be evaluated, after which a search ends."""
 
@@ -100,7 +102,7 @@ def search_lesion(
     places
         About how many on the lattice.
     points
-        Sizes and heights of the lattice: 1 = the middle of the box, 2 = its ends, 3 = both.
+        Sizes and heights at each place of the lattice: 1 = one of each, from place to place another, 2 = the ends of the box, 3 = its middle too.
     evaluations
         Budget: reconstructions, with and without a gradient, beside the one without a lesion.
     seed
@@ -158,7 +160,12 @@ def search_lesion(
         if len(began) % 2 == 0 and fresh:
             known, start = fresh[0]
         else:
-            known, start = None, _random(box, [lesion for _, lesion in looked], spacing, generator)
+            drawn = [_random(box, grid, spacing, generator) for _ in range(_CANDIDATES)]
+            some = [(value, lesion) for lesion in drawn if (value := climb.value(lesion)) is not None]
+            if not some:
+                in_vain += 1
+                continue
+            known, start = min(some, key=lambda one: one[0])
         began.append(start)
         climb.descend(start, known)
         in_vain = in_vain + 1 if climb.evaluations == before else 0
@@ -176,7 +183,7 @@ def search_lesion(
 
 def _grid(room: Room, box: LesionBox, places: int, points: int) -> tuple[list[Lesion], float]:
     """Lesions of the lattice; where the largest has no room, smaller ones stand there too."""
-    shares = {1: (0.5,), 2: (0.0, 1.0), 3: (0.0, 0.5, 1.0)}[points]
+    shares = {1: (0.5,), 2: (0.0, 1.0), 3: (0.0, 0.5, 1.0)}[points]  # of one at each place the middle, until they are spread
 
     def values(ends: tuple[float, float]) -> list[float]:
         return sorted({ends[0] + share * (ends[1] - ends[0]) for share in shares})
@@ -196,7 +203,26 @@ def _grid(room: Room, box: LesionBox, places: int, points: int) -> tuple[list[Le
         for size, height, sign in kinds
         for r, c, degrees in turned
     ]
-    return grid, spacing
+    return ([_spread(lesion, box, k + 1) for k, lesion in enumerate(grid)] if points == 1 else grid), spacing
+
+
+def _spread(lesion: Lesion, box: LesionBox, k: int) -> Lesion:
+    """With the size and the height of point ``k`` of the Halton sequence in bases 2 and 3."""
+    size, height = (
+        low + share * (high - low)
+        for share, (low, high) in zip((_inverted(k, 2), _inverted(k, 3)), (box.diameters, box.contrasts))
+    )
+    return replace(lesion, diameter=size, contrast=math.copysign(height, lesion.contrast))
+
+
+def _inverted(k: int, base: int) -> float:
+    """The digits of ``k`` in a base, mirrored at the point: van der Corput's sequence."""
+    value, place = 0.0, 1.0
+    while k:
+        k, digit = divmod(k, base)
+        place /= base
+        value += digit * place
+    return value
 
 
 def _apart(one: Lesion, other: Lesion) -> float:

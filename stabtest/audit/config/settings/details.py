@@ -83,7 +83,8 @@ class MissedLesionSection(Section):
     places: Count = Field(default=25, description="About how many places of the coarse grid.")
     points: Literal[1, 2, 3] = Field(
         default=1,
-        description="Sizes and heights of the coarse grid: 1 = the middle, 2 = smallest and largest, 3 = all of them.",
+        description="Sizes and heights of the coarse grid: 1 = one at each place, spread over the box, 2 = smallest and largest, "
+        "3 = their middle too.",
     )
     evaluations: Count = Field(
         default=150, description="Budget: reconstructions for each method and case, those with a gradient among them."
