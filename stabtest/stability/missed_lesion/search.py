@@ -9,9 +9,9 @@ of one method in the noise of one case, over the lesions of a box that lie in th
 5`` where the noise is known, and in any case a null-space share of at most 0.9. A lesion that is not measured is no miss.
 
 First a lattice of places is looked at: one lesion each, sizes and heights spread evenly over the box by a Halton sequence (J. H. Halton,
-Numer. Math. 2 (1960) 84-90), or several with the ends of the box; where lesions may be long with the middle form, turned by 45 degrees from place to place. Then,
-from the worst of them, from the worst of a few random lesions, and from the next worst at another place in turns, projected descent follows the
-gradient through the method, the scan and the drawing of the lesion,
+Numer. Math. 2 (1960) 84-90), or several with the ends of the box; where lesions may be long with the middle form, turned by 45 degrees from
+place to place. Then, from the worst of them, from the worst of a few random lesions, and from the next worst at another place in turns,
+projected descent follows the gradient through the method, the scan and the drawing of the lesion,
 
     p  <-  project(p - l g / max|g|),    in units of half the lattice and half the box;  l grows by 1.5 after a step that gained, and halves else,
 
