@@ -92,7 +92,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "bounds_soundness": Benchmark(
         "Does any bound ever fall below what a network does?",
-        ("--graphs 164 --draws 20 --out runs/soundness.jsonl",),
+        ("--graphs 348 --draws 20 --out runs/soundness.jsonl",),
         "--graphs 2 --draws 2 --out runs/quick/soundness.jsonl",
     ),
     "bounds_convolution": Benchmark("How far above the norm is the bound of a convolution?"),
