@@ -1,4 +1,4 @@
-"""Sections 9 and 13: details put into the object, what came back of them, and what appeared that was not there."""
+"""Section 9: details put into the object, and what came back of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from stabtest.report.charts import Level, Marker, Plot, Series, draw
 from stabtest.report.methods import method_order, tone
 from stabtest.report.numbers import many, number, setting
 from stabtest.report.sections.detectability import detectability
-from stabtest.report.sections.kernel import kernel
 from stabtest.report.sections.missed_lesion import missed_blocks
 from stabtest.report.text import shorten
 
@@ -31,7 +30,7 @@ def structure(document: Document) -> Section:
         absent = Paragraph("Not run: no details were put into the object.", "absent")
         state = "run" if was_run(document, "detectability") or was_run(document, "missed-lesion") else "not run"
         return Section(9, "structure", "Structural details", (absent, *missed_blocks(document), *seen), state)
-    groups = _groups(document, section.rows)
+    groups = groups_of(document, section.rows)
     blocks: list[Block] = [
         Paragraph(section.description, "method"),
         Paragraph(
@@ -80,46 +79,12 @@ def _tag(row: StructureRow) -> str:
     return f"{name}d{row.diameter_px:g}-c{row.contrast:g}"
 
 
-def null_space(document: Document) -> Section:
-    """What the scanner cannot see, and what was made up."""
-    title = "Null space and hallucination"
-    section, blind = document.structure, kernel(document)
-    if section is None or not section.rows:
-        absent = Paragraph("No structural details (section 9), whose part in the null space would stand here.", "absent")
-        return Section(13, "null-space", title, (absent, *blind), "run" if was_run(document, "kernel") else "not run")
-    groups = _groups(document, section.rows)
-    keys = list(groups)
-    body = tables.rows(
-        *_names(keys),
-        tables.measured([tables.median(r.null_space_share for r in groups[k]) for k in keys]),
-        tables.measured([tables.median(r.outside_energy for r in groups[k]) for k in keys]),
-        tables.measured([tables.largest(r.outside_energy for r in groups[k]) for k in keys]),
-        tables.measured([tables.median(r.sham_recovery for r in groups[k]) for k in keys]),
-    )
-    heads = (
-        *_HEADS,
-        "Null-space share, median",
-        "Energy outside, median",
-        "Energy outside, largest",
-        "Sham recovery, median",
-    )
-    note = "Energy outside: energy of the change outside the region of the detail, over the energy of the detail."
-    table = Table(
-        "null-space-table", "Null space and hallucination", heads, body, note=note, numeric=_NUMERIC[:4] + (True,) * 4
-    )
-    about = Paragraph(
-        "What appears outside the detail was not in the object. The null-space share is the part of the detail that the measurement "
-        "does not contain; whatever a method shows of it comes from its training or its prior.",
-        "method",
-    )
-    return Section(13, "null-space", title, (about, table, *blind), "run")
+HEADS = ("Method", "Detail", "Size (px)", "Contrast")
+NUMERIC = (False, False, True, True)
 
 
-_HEADS = ("Method", "Detail", "Size (px)", "Contrast")
-_NUMERIC = (False, False, True, True)
-
-
-def _names(keys: Sequence[Key]) -> tuple[list[Cell], ...]:
+def names(keys: Sequence[Key]) -> tuple[list[Cell], ...]:
+    """The first columns of a table with a row for each method and detail."""
     return (
         tables.words(key[0] for key in keys),
         tables.words(key[1] for key in keys),
@@ -128,7 +93,8 @@ def _names(keys: Sequence[Key]) -> tuple[list[Cell], ...]:
     )
 
 
-def _groups(document: Document, rows: Sequence[StructureRow]) -> dict[Key, list[StructureRow]]:
+def groups_of(document: Document, rows: Sequence[StructureRow]) -> dict[Key, list[StructureRow]]:
+    """The rows of each method, detail, size and contrast, in the order of the tables."""
     order = method_order(document, [row.method for row in rows])
     shapes = list(dict.fromkeys(row.detail for row in rows))
     found: dict[Key, list[StructureRow]] = {}
@@ -188,7 +154,7 @@ def _summary(groups: dict[Key, list[StructureRow]]) -> Table:
     keys = list(groups)
     bars = any(row.modulation is not None for rows in groups.values() for row in rows)
     body = tables.rows(
-        *_names(keys),
+        *names(keys),
         tables.counts([len(groups[k]) for k in keys]),
         tables.counts([len(_seen(groups[k])) for k in keys]),
         tables.measured([tables.median(r.recovery for r in _seen(groups[k])) for k in keys]),
@@ -201,7 +167,7 @@ def _summary(groups: dict[Key, list[StructureRow]]) -> Table:
         tables.measured([tables.median(r.data_detectability for r in groups[k]) for k in keys]),
     )
     heads = (
-        *_HEADS,
+        *HEADS,
         "Placed",
         "Identifiable",
         "Recovery, median",
