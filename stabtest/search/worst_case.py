@@ -112,8 +112,9 @@ def worst_case(
         Whether to hold the gradient against finite differences first (`stabtest.search.health`), at 10 forward and 6 backward passes
         beside the budget.
     queries
-        Where the gradient is missing or found to mislead, a black-box search follows (`stabtest.search.black_box`), with so many
-        forward passes; ten times the budget if not given, 0 for none. Its result stands, and so does the word "no usable gradient".
+        Where the gradient is missing, rough or found to mislead, a black-box search follows (`stabtest.search.black_box`), with so
+        many forward passes; ten times the budget if not given, 0 for none. Its result stands, and so does the word "no usable
+        gradient"; after a rough gradient the word is "still rising" where more was found.
     **options
         The set of admissible perturbations: ``unit``, ``noise_std``, ``domain``, ``norm``, ``region``, ``nonnegative``; see
         `stabtest.search.admissible.SetOptions`.
