@@ -18,7 +18,6 @@ from experiments.alaifari2022.local import attacked, given, noised, spiked
 from experiments.frame import real, scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Pieces
-from experiments.frame.real import Real
 from experiments.frame.scans import Reconstructor, Scan
 from reconstructors import zoo
 from reconstructors.tv import TotalVariation
@@ -73,10 +72,8 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
     values: dict[str, list[float]] = {}
     arrays: dict[str, Any] = {"radii": np.asarray(settings["radii"])}
     for name in settings["methods"]:
-        for index in range(settings["images"]):
-            _one(values, arrays, pieces, settings, "", name, SCAN, index)
-        for index in range(real.wanted(settings["real"], "mri")):
-            _one(values, arrays, pieces, settings, "real.", name, Real(SCAN), index)
+        for prefix, scan, index in real.images(SCAN, settings["images"], settings["real"]):
+            _one(values, arrays, pieces, settings, prefix, name, scan, index)
     return Measured(values, arrays)
 
 

@@ -17,7 +17,6 @@ from experiments.cheng2020.features import MISSED, at_random, by_search, given
 from experiments.frame import real, scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Pieces
-from experiments.frame.real import Real
 from experiments.frame.scans import Reconstructor, Scan
 
 SCAN, SOURCE = "unet-mri", "unet-mri"
@@ -65,10 +64,8 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
     arrays: dict[str, Any] = {}
     for name in settings["methods"]:
         one = scans.classical(name, SCAN) if name in CLASSICAL else scans.network(name)
-        for index in range(settings["images"]):
-            _one(values, arrays, pieces, settings, "", one, SCAN, index)
-        for index in range(real.wanted(settings["real"], "mri")):
-            _one(values, arrays, pieces, settings, "real.", one, Real(SCAN), index)
+        for label, scan, index in real.images(SCAN, settings["images"], settings["real"]):
+            _one(values, arrays, pieces, settings, label, one, scan, index)
     return Measured(values, arrays)
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from experiments.frame import real, scans
 from experiments.frame.page import Measured
 from experiments.frame.pieces import Pieces
-from experiments.frame.real import Real
 from experiments.frame.scans import Reconstructor, Scan
 
 SCAN = "unet-mri"
@@ -65,10 +64,8 @@ def measure(settings: dict[str, Any], pieces: Pieces) -> Measured:
     arrays: dict[str, Any] = {"radii": np.asarray(settings["radii"])}
     for name in settings["methods"]:
         one = scans.classical(name, SCAN) if name in (*CLASSICAL, "wavelet") else scans.network(name)
-        for index in range(settings["images"]):
-            _one(values, arrays, pieces, "", one, SCAN, index, settings)
-        for index in range(real.wanted(settings["real"], "mri")):
-            _one(values, arrays, pieces, "real.", one, Real(SCAN), index, settings)
+        for prefix, scan, index in real.images(SCAN, settings["images"], settings["real"]):
+            _one(values, arrays, pieces, prefix, one, scan, index, settings)
     for prefix in ("", "real."):
         if f"{prefix}psnr.tv" in values:
             _ahead(values, prefix, [name for name in settings["methods"] if name in NETWORKS], settings["radii"])

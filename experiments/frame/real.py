@@ -75,4 +75,23 @@ def wanted(asked: int, modality: str) -> int:
     return min(asked, count(modality)) if asked and available() else 0
 
 
-__all__ = ["FILES", "Real", "available", "config", "count", "possible", "wanted"]
+def images(scan: str, phantoms: int, slices: int) -> list[tuple[str, str | Real, int]]:
+    """What an experiment measures one after the other: phantoms, then the real slices of the same scan.
+
+    Parameters
+    ----------
+    scan
+        Of the network of that name; MRI of one coil.
+    phantoms, slices
+        How many a setting asks for.
+
+    Returns
+    -------
+    list of tuple
+        Prefix of the names of the results (none, or ``"real."``), scan, and number of the image.
+    """
+    real = [("real.", Real(scan), index) for index in range(wanted(slices, "mri"))]
+    return [*(("", scan, index) for index in range(phantoms)), *real]
+
+
+__all__ = ["FILES", "Real", "available", "config", "count", "images", "possible", "wanted"]
