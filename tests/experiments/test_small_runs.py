@@ -19,7 +19,7 @@ TINY = {
         "draws": 1,
         "methods": ["zero-filled", "unet-mri"],
     },
-    "cheng2020": {"images": 1, "evaluations": 2, "places": 2, "methods": ["unet-mri", "zero-filled"]},
+    "cheng2020": {"images": 1, "real": 0, "evaluations": 2, "places": 2, "methods": ["unet-mri", "zero-filled"]},
     "gottschling2020": {
         "size": 0.2,
         "data": 5.0,
